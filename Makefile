@@ -1,0 +1,82 @@
+# `make help` lists the targets. All that is built goes to build/, one folder for each Python and preset.
+#
+#   make demo ARGS='DIR --workers 4'      make test PYTHON=3.12      make build PRESET=asan
+
+MAKEFLAGS += --no-print-directory
+# The targets share a build folder; what runs in parallel is each build (JOBS).
+.NOTPARALLEL:
+
+PRESET ?= release
+ARGS ?=
+PYTEST_ARGS ?=
+BUILDS ?= build
+JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+# The finders run once, and only for targets that need them (`make clean` must work without a Python); each says in one
+# line what is missing.
+PY = $(eval PY := $(shell PYTHON='$(PYTHON)' tools/find-python))$(or $(PY),$(error no suitable Python))
+TAG = $(eval TAG := $(shell '$(PY)' -c 'import sys; print("cp%d%d%s" % (*sys.version_info[:2], sys.abiflags))'))$(TAG)
+CMAKE = $(eval CMAKE := $(shell tools/find-cmake $(VENV)))$(or $(CMAKE),$(error nothing to build with))
+
+VENV = $(BUILDS)/venv-$(TAG)
+BUILD = $(BUILDS)/$(TAG)-$(PRESET)
+# A sanitizer's run-time library has to come before Python itself, which isn't built with it.
+PRELOAD = $(if $(filter asan,$(PRESET)),libasan.so)$(if $(filter tsan,$(PRESET)),libtsan.so)
+# Absolute, for the processes that a test starts somewhere else.
+RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),LD_PRELOAD="$$($${CXX:-c++} -print-file-name=$(PRELOAD))" ASAN_OPTIONS=detect_leaks=0)
+CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo bench test venv engine-tests pytest conformance lint lint-venv format wheel clean
+
+help:  ## this list
+	@awk -F ':.*## *' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  PYTHON=…  the CPython: a path, or a version such as 3.12 (default: the newest here)'
+	@echo '  PRESET=…  a preset of CMakePresets.json (default: release)'
+	@echo '  ARGS=…    for demo, bench and conformance;  PYTEST_ARGS=…  for test and pytest'
+
+build:  ## the importable package, in build/<python>-<preset>/python
+	@$(CONFIGURE) >/dev/null
+	@$(CMAKE) --build $(BUILD) --target interpchannels_package --parallel $(JOBS)
+
+demo: build  ## the main job on real files: interpreters against one, and against multiprocessing
+	@$(RUN) '$(PY)' -m interpchannels demo $(ARGS)
+
+bench: PRESET = bench
+bench: build  ## the package and the engine beside their peers
+	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
+	@$(RUN) '$(PY)' -m bench $(ARGS)
+	@if [ -x $(BUILD)/engine_bench ]; then $(BUILD)/engine_bench; fi
+
+test: engine-tests pytest  ## sets up all that the tests need and runs them
+
+venv:
+	@tools/venv '$(PY)' $(VENV) requirements-test.txt
+
+engine-tests: venv  ## the engine's tests alone (GoogleTest)
+	@tools/need-googletest
+	@$(CONFIGURE) -DINTERPCHANNELS_TESTS=ON >/dev/null
+	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
+	@$(or $(wildcard $(dir $(CMAKE))ctest),ctest) --test-dir $(BUILD) --output-on-failure --no-tests=error --progress
+
+pytest: venv build  ## the package's tests alone
+	@$(RUN) $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+conformance: build  ## CPython's own tests of _interpchannels, on our module
+	@$(RUN) '$(PY)' tests/conformance/run.py $(ARGS)
+
+lint-venv:
+	@tools/venv '$(PY)' $(VENV) requirements-lint.txt
+
+lint: lint-venv  ## ruff, mypy, clang-format, and clang-tidy where it is installed
+	@BUILD='$(BUILDS)/$(TAG)-dev' CMAKE='$(CMAKE)' PY='$(PY)' JOBS='$(JOBS)' tools/lint $(VENV)/bin
+
+format: lint-venv  ## rewrites the sources as `make lint` wants them
+	@tools/lint --fix $(VENV)/bin
+
+wheel: venv  ## builds a wheel, installs it into a fresh environment and imports it
+	@tools/check-wheel '$(PY)' $(VENV) $(BUILDS)/wheel-$(TAG)
+
+clean:  ## removes build/
+	rm -rf '$(BUILDS)'

@@ -1,0 +1,11 @@
+# The engine's benchmarks: built where there are any and the library is installed; never a reason to fail.
+file(GLOB engine_bench_sources CONFIGURE_DEPENDS bench/engine/*.cpp)
+find_package(benchmark QUIET)
+if(NOT engine_bench_sources)
+    message(STATUS "bench/engine/ holds no benchmark")
+elseif(NOT TARGET benchmark::benchmark_main)
+    message(STATUS "Google Benchmark isn't installed; the engine's benchmarks are left out")
+else()
+    add_executable(engine_bench ${engine_bench_sources})
+    target_link_libraries(engine_bench PRIVATE interpchannels_engine interpchannels_flags benchmark::benchmark_main)
+endif()

@@ -1,0 +1,27 @@
+# The engine's tests, linked without Python: a symbol of Python that slipped into the engine fails here.
+include(cmake/GoogleTest.cmake)
+include(GoogleTest)
+
+file(GLOB engine_test_sources CONFIGURE_DEPENDS tests/channel/*.cpp)
+if(NOT engine_test_sources)
+    message(STATUS "tests/channel/ holds no test")
+    return()
+endif()
+
+function(interpchannels_add_engine_tests name engine prefix)
+    add_executable(${name} ${engine_test_sources})
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+    target_link_libraries(${name} PRIVATE ${engine} interpchannels_flags GTest::gtest_main)
+    # Found when ctest runs and not in the build, so that a test binary which crashes at once can't fail the build.
+    # The prefix keeps the two executables' tests apart in ctest's list.
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${prefix}" PROPERTIES TIMEOUT 300)
+endfunction()
+
+interpchannels_add_engine_tests(engine_tests interpchannels_engine "")
+
+if(INTERPCHANNELS_PORTABLE_PARK)
+    # The same tests against the waiting back end that other systems get; here, so that it can't rot on Linux.
+    interpchannels_add_engine(interpchannels_engine_portable)
+    target_compile_definitions(interpchannels_engine_portable PUBLIC INTERPCHANNELS_PORTABLE_PARK=1)
+    interpchannels_add_engine_tests(engine_tests_portable interpchannels_engine_portable "portable: ")
+endif()

@@ -1,0 +1,115 @@
+"""Channels between the Python interpreters of one process.
+
+    recv, send = interpchannels.create()
+
+`send` and `recv` are ends of one channel: give either to another interpreter and values flow, in order, each
+interpreter on a core of its own. `spawn(fn, *args)` runs a function in an interpreter and thread of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from interpchannels import _interpchannels
+from interpchannels._interpchannels import (
+    ChannelClosedError,
+    ChannelEmptyError,
+    ChannelError,
+    ChannelFullError,
+    ChannelNotEmptyError,
+    ChannelNotFoundError,
+    ChannelStats,
+    ItemInterpreterDestroyed,
+    NotShareableError,
+    RecvChannel,
+    SendChannel,
+    __version__,
+)
+from interpchannels._unbound import KEEP, UNBOUND, UNBOUND_ERROR, UNBOUND_REMOVE, UnboundItems
+from interpchannels._worker import RemoteError, Worker, spawn
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+__all__ = [
+    "KEEP",
+    "UNBOUND",
+    "UNBOUND_ERROR",
+    "UNBOUND_REMOVE",
+    "ChannelClosedError",
+    "ChannelEmptyError",
+    "ChannelError",
+    "ChannelFullError",
+    "ChannelInfo",
+    "ChannelNotEmptyError",
+    "ChannelNotFoundError",
+    "ChannelStats",
+    "ItemInterpreterDestroyed",
+    "NotShareableError",
+    "RecvChannel",
+    "RemoteError",
+    "SendChannel",
+    "Worker",
+    "__version__",
+    "create",
+    "list_all",
+    "spawn",
+]
+
+# The engine counts in 64 bits; half of it leaves room for every sum.
+_MAX_CAPACITY = 2**62
+
+
+def create(
+    capacity: int | None = None,
+    *,
+    unbounditems: UnboundItems = KEEP,
+    pickle: bool = True,
+) -> tuple[RecvChannel[Any], SendChannel[Any]]:
+    """Make a channel and return its ends, `(recv, send)`.
+
+    capacity: how many items may be queued. None: any number, and a send never waits; 0: a rendezvous, and a
+    send waits until a receiver took the item.
+    unbounditems: what becomes of queued items when the interpreter that sent them ends. KEEP: they arrive
+    all the same; UNBOUND: UNBOUND arrives in their place; UNBOUND_ERROR: receiving one raises
+    ItemInterpreterDestroyed; UNBOUND_REMOVE: they are dropped.
+    pickle: False sends native types only, and raises NotShareableError for the rest.
+
+    TypeError or ValueError for anything else. Never blocks; may be called in any interpreter and thread.
+    """
+    if capacity is None:
+        number = -1
+    elif isinstance(capacity, bool) or not isinstance(capacity, int):
+        raise TypeError(f"capacity must be None or an int >= 0, not {type(capacity).__name__}")
+    elif capacity < 0:
+        raise ValueError(f"capacity must be None or an int >= 0, not {capacity}")
+    elif capacity > _MAX_CAPACITY:
+        raise ValueError(f"capacity must be at most 2**62, not {capacity}; None is unbounded")
+    else:
+        number = capacity
+    if not isinstance(unbounditems, UnboundItems):
+        raise TypeError(
+            f"unbounditems must be KEEP, UNBOUND, UNBOUND_ERROR or UNBOUND_REMOVE, not {unbounditems!r}"
+        )
+    return _interpchannels._create_ends(number, unbounditems._op, bool(pickle))
+
+
+class ChannelInfo(NamedTuple):
+    """One channel, as `list_all()` saw it."""
+
+    id: int
+    capacity: int | None
+    queued: int
+    open_senders: int
+    open_receivers: int
+    closed: bool
+
+
+def list_all() -> list[ChannelInfo]:
+    """Return a snapshot of every channel that `create()` made in this process, by id.
+
+    Snapshots are not handles: they keep nothing open. Never blocks.
+    """
+    return sorted(ChannelInfo(*row) for row in _interpchannels._list_channels())

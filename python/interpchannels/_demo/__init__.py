@@ -1,0 +1,1 @@
+"""The demo: Python files tokenised by several interpreters, by one, and by processes."""

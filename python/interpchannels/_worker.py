@@ -1,0 +1,142 @@
+"""`spawn`: a function in an interpreter and a thread of its own.
+
+The function and its arguments are encoded before `spawn` returns and decoded in the new interpreter; the
+result, or the exception, comes back the same way. Neither goes through a channel, so a Worker needs none.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from interpchannels import _interpchannels
+from interpchannels._functions import pack_function, unpack_function
+
+R = TypeVar("R")
+
+_BOOT = """\
+import sys
+sys.path[:] = {path!r}
+from interpchannels import _worker
+_worker._work()
+"""
+
+
+class RemoteError(_interpchannels.ChannelError):
+    """What went wrong in a Worker: its text is the traceback there.
+
+    It is the `__cause__` of the exception that `Worker.result()` raises, or is raised itself where that
+    exception could not cross.
+    """
+
+
+class Worker(Generic[R]):
+    """A function that runs in an interpreter of its own; made by `spawn()`.
+
+    Its thread is not a daemon: the process waits for it, as for any thread.
+    """
+
+    def __init__(self, name: str, task: Any, source: str) -> None:
+        self._outcome: tuple[Any, ...] | None = None
+        self._thread = threading.Thread(target=self._run, args=(task, source), name=name)
+        self._thread.start()
+
+    @property
+    def name(self) -> str:
+        """The name of the function, which is the thread's name too."""
+        return self._thread.name
+
+    def is_alive(self) -> bool:
+        """Return True until the interpreter has ended."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the function has returned and its interpreter has ended.
+
+        timeout: seconds, None for no limit; TimeoutError when they are over. An exception of the function is
+        not raised here.
+        """
+        if timeout is not None:
+            timeout = float(timeout)
+            if not timeout >= 0:
+                raise ValueError(f"timeout must be None or a number of seconds >= 0, not {timeout}")
+            timeout = min(timeout, threading.TIMEOUT_MAX)
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            raise TimeoutError(f"{self.name} is still running after {timeout} seconds")
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait like `join()`, then return what the function returned, or raise what it raised.
+
+        The exception's `__cause__` is a RemoteError with the traceback in the Worker. A result that cannot
+        cross raises NotShareableError.
+        """
+        self.join(timeout)
+        assert self._outcome is not None
+        kind, *rest = self._outcome
+        if kind == "returned":
+            return rest[0]  # type: ignore[no-any-return]
+        exception, text = rest
+        remote = RemoteError(text)
+        if exception is None:
+            raise remote
+        raise exception from remote
+
+    def __repr__(self) -> str:
+        state = "running" if self.is_alive() else "ended"
+        return f"<Worker {self.name} {state}>"
+
+    def _run(self, task: Any, source: str) -> None:
+        try:
+            outcome = _interpchannels._run_in_new_interpreter(source, task)
+        except BaseException as error:
+            outcome = ("raised", None, str(error))
+        self._outcome = outcome or ("raised", None, "the Worker ended without a result")
+
+
+def spawn(fn: Callable[..., R], /, *args: Any) -> Worker[R]:
+    """Run `fn(*args)` in a new interpreter with a GIL of its own, in a thread of its own.
+
+    The arguments are encoded before this returns, and `sys.path` is carried over. Ends among them arrive as
+    handles of their own, which are let go when the function ends; close the ones that you keep no use for.
+
+    fn is imported there by its module and name; a function of `__main__` without a closure goes by its code.
+    NotShareableError or ValueError where fn or an argument cannot cross. May be called from any thread of any
+    interpreter that allows threads.
+    """
+    if not callable(fn):
+        raise TypeError(f"spawn() needs a function, not {type(fn).__name__}")
+    task = _interpchannels._pack((pack_function(fn), args))
+    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
+    return Worker(name, task, _BOOT.format(path=[entry for entry in sys.path if isinstance(entry, str)]))
+
+
+def _work() -> None:
+    """Run this thread's task; in the Worker's interpreter."""
+    _interpchannels._enter_worker()
+    outcome: tuple[Any, ...]
+    try:
+        outcome = ("returned", _call())
+    except BaseException as error:
+        text = "".join(traceback.format_exception(error))
+        traceback.clear_frames(error.__traceback__)  # they hold the arguments
+        outcome = ("raised", error.with_traceback(None), text)
+    try:
+        _interpchannels._leave_result(outcome)
+    except Exception as error:
+        if outcome[0] == "raised":
+            outcome = ("raised", None, outcome[2])
+        else:
+            text = "".join(traceback.format_exception(error))
+            outcome = ("raised", _interpchannels.NotShareableError(str(error)), text)
+        _interpchannels._leave_result(outcome)
+
+
+def _call() -> Any:
+    packed, args = _interpchannels._take_task()
+    fn = unpack_function(packed)
+    del packed
+    return fn(*args)

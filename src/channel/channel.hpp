@@ -1,0 +1,231 @@
+// A channel: the FIFO, its states, and who waits at its two sides.
+//
+// What it does, for every capacity:
+//   None  append; a sender never waits.
+//   n     append while fewer than n items are live and nobody is waiting for a place; otherwise stand in
+//         line with an *offer*, which the receiver that makes the place moves into the queue.
+//   0     hand the parcel to a waiting receiver; otherwise offer it, and a receiver takes it straight from
+//         the sender's memory.
+// A drop-in's blocking send is an offer as well, one that is done when it is *taken*, at its position in
+// the order of the whole channel.
+//
+// States: open -> closing (no more sends; receivers drain) -> closed. closing turns into closed by itself
+// when nothing is left. An immediate close goes straight to closed.
+//
+// Invariants:
+//  1. Order: an item comes out after everything that was sent, or offered, before it. A new send never
+//     overtakes a standing offer for a place.
+//  2. A waiting receiver is linked before it looks at the queue for the last time; a sender looks for
+//     waiting receivers after it has published. Both have a full fence between, so one of them sees the
+//     other (Dekker). The same holds for offers and places, under the send lock.
+//  3. Whatever ends a wait, the call looks once more before it gives up: an item that was already meant
+//     for it is received, not lost.
+//  4. Wake-ups and the release of parcels happen after unlocking.
+//  5. No function here touches Python. Blocking ones are called detached. try_* ones may be called attached:
+//     they make a bounded try for the lock and say kContended.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "channel/parcel.hpp"
+#include "channel/queue.hpp"
+#include "channel/spin_budget.hpp"
+#include "channel/status.hpp"
+#include "channel/waiter.hpp"
+
+namespace interpchannels {
+
+enum class State : std::uint8_t { kOpen, kClosing, kClosed };
+
+class Offer;
+
+inline constexpr std::int64_t kUnbounded = -1;
+
+struct ChannelStats {
+    std::uint64_t sent = 0;      // items that a send delivered, ever
+    std::uint64_t received = 0;  // items that a receive took, ever (dropped ones included)
+    std::uint64_t queued = 0;    // live now, standing offers not included
+    std::uint64_t bytes = 0;     // payload bytes of the items sent, ever
+    std::uint32_t waiting_senders = 0;
+    std::uint32_t waiting_receivers = 0;
+};
+
+class Channel {
+public:
+    explicit Channel(std::int64_t capacity) noexcept : capacity_(capacity) {}
+    virtual ~Channel();
+    Channel(const Channel&) = delete;
+    Channel& operator=(const Channel&) = delete;
+
+    // --- life: an intrusive count; the last one to let go frees it, holding no lock ---
+    void ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+    // For tables, which hold no reference: false where the last one has gone already.
+    bool try_ref() noexcept;
+    void unref() noexcept;
+
+    std::int64_t capacity() const noexcept { return capacity_; }
+    std::int64_t id() const noexcept { return id_; }
+    void set_id(std::int64_t id) noexcept { id_ = id; }  // by the table, before anybody else sees it
+
+    // --- sending; `parcel` is emptied only by kOk and kOkOwing. A send that has to wait is an Offer. ---
+    // `sender` is the id of the caller's interpreter. At capacity 0: kOk where a receiver stood waiting.
+    Status try_send(Parcel& parcel, std::int64_t sender) noexcept;
+
+    // --- receiving; `out` is written only by kOk and kOkOwing ---
+    Status try_recv(Parcel& out, Scratch& scratch) noexcept;
+    // Blocks, detached. After kInterrupted the caller may simply call again: receivers keep no place.
+    Status recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcept;
+
+    // After kOkOwing, detached: does what a bounded try could not (a wake-up, a promotion).
+    void settle() noexcept;
+
+    // A hint, without a lock: there may be something to receive, or an end to report.
+    bool maybe_ready() const noexcept;
+    // Spins for at most about `nanos` until maybe_ready(); false at once where that is useless: one core,
+    // or the last sender was `receiver`'s own interpreter. For callers that are still attached.
+    bool spin_attached(std::int64_t receiver, Nanos nanos) const noexcept;
+
+    // --- closing; all idempotent ---
+    // No more sends. With keep_offers, senders that are blocked may still be received from.
+    void close_sends(bool keep_offers) noexcept;
+    // Nothing any more: what is queued is released, who waits is woken.
+    void close_now() noexcept;
+    // Wakes everybody to look again, after a handle's `cancelled` flag was set.
+    void wake_all() noexcept;
+
+    State state() const noexcept;
+    std::uint64_t count() const noexcept { return queue_.live(); }
+    std::uint64_t count_with_offers() const noexcept {
+        return queue_.live() + offers_count_.load(std::memory_order_relaxed);
+    }
+    ChannelStats stats() const noexcept;
+
+    // The interpreter ended: its items become unbound, or are removed where their op is `remove_op`.
+    void clear_sender(std::int64_t interp, std::uint8_t remove_op) noexcept;
+
+    // In the child of a fork, single-threaded: closed, with whatever lies in it left alone.
+    void abandon_in_child() noexcept;
+
+private:
+    friend class Offer;
+    struct Receiver;  // a blocked recv
+    enum Bit : std::uint32_t { kSendsClosed = 1, kClosedNow = 2, kOffersKept = 4 };
+
+    template <bool kBounded>
+    static bool acquire(SpinLock& lock) noexcept;
+    bool append_locked(Parcel& parcel, std::int64_t sender) noexcept;
+    bool hand_over_locked(Parcel& parcel, std::int64_t sender, WakeList& wakes) noexcept;
+    template <bool kBounded>
+    Status recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes, const Waiter* self) noexcept;
+    void take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) noexcept;
+    void promote_locked(WakeList& wakes, const Waiter* self) noexcept;
+    void promote_all() noexcept;
+    void unlink_locked(Receiver& receiver) noexcept;
+    void unlink_locked(Offer& offer) noexcept;
+    void note_sender(std::int64_t sender) noexcept;
+    template <bool kBounded>
+    bool wake_receiver() noexcept;
+    static void mark_some(WaiterList& list, WakeList& wakes) noexcept;
+    bool sends_closed() const noexcept {
+        // Relaxed: written under send_lock, which the caller holds.
+        return (bits_.load(std::memory_order_relaxed) & kSendsClosed) != 0;
+    }
+    // False once they were all refused, though their senders may not have noticed yet.
+    bool offers_stand() const noexcept {
+        const std::uint32_t bits = bits_.load(std::memory_order_relaxed);  // as in sends_closed()
+        return !(bits & kSendsClosed) || ((bits & kOffersKept) && !(bits & kClosedNow));
+    }
+    bool has_place() const noexcept {
+        return capacity_ == kUnbounded || queue_.live() < static_cast<std::uint64_t>(capacity_);
+    }
+
+    Queue queue_;
+
+    // On lines of their own within Queue's alignment: the consumer reads offers_count_ and bits_, and the
+    // producer receivers_count_, but they change only when somebody blocks or closes.
+    const std::int64_t capacity_;
+    std::int64_t id_ = -1;
+    std::atomic<std::uint32_t> refs_{1};
+    std::atomic<std::uint32_t> bits_{0};             // written under send_lock
+    std::atomic<std::uint32_t> offers_count_{0};     // written under send_lock
+    std::atomic<std::uint32_t> receivers_count_{0};  // written under recv_lock
+    WaiterList offers_;                              // send_lock
+    WaiterList receivers_;                           // recv_lock
+    // Items that went straight from sender to receiver. Written under both locks.
+    std::atomic<std::uint64_t> direct_{0};
+    std::atomic<std::uint64_t> direct_bytes_{0};
+    std::atomic<std::int64_t> last_sender_{-1};      // a hint
+    SpinBudget recv_spin_;
+    SpinBudget send_spin_;
+};
+
+// A send that waits: a parcel that stands in line, in its sender's own memory.
+//
+// The parcel, and what its `data` points to, must stay put while the offer lives. The offer leaves the
+// channel before it goes: its destructor withdraws it, so an unwinding thread leaves nothing behind.
+class Offer : private Waiter {
+public:
+    // until_taken: done when a receiver took it (always so at capacity 0); otherwise when it has a place.
+    Offer(Channel& channel, Parcel& parcel, std::int64_t sender, bool until_taken) noexcept
+        : channel_(channel),
+          parcel_(parcel),
+          sender_(sender),
+          until_taken_(until_taken || channel.capacity() == 0) {}
+    ~Offer() { withdraw(); }
+
+    // Blocks, detached. kOk: sent, and the parcel is empty. kInterrupted: the offer keeps its place in
+    // line; wait again or withdraw. Anything else: withdrawn, and the parcel is as it was.
+    Status wait(const WaitFor& wait) noexcept;
+    // Detached. True: nothing was sent. False: it had been taken already.
+    bool withdraw() noexcept;
+
+private:
+    friend class Channel;
+    Status look_locked(WakeList& wakes) noexcept;
+
+    Channel& channel_;
+    Parcel& parcel_;
+    const std::int64_t sender_;
+    const bool until_taken_;
+    std::uint64_t position_ = 0;  // records published before it: its turn comes when those are gone
+    bool sent_ = false;           // send_lock
+};
+
+// A counted reference to a channel of type T.
+template <class T>
+class Ref {
+public:
+    Ref() = default;
+    // Takes over one count that the caller owns.
+    static Ref adopt(T* channel) noexcept {
+        Ref r;
+        r.p_ = channel;
+        return r;
+    }
+    static Ref share(T* channel) noexcept {
+        if (channel) channel->ref();
+        return adopt(channel);
+    }
+    Ref(const Ref& other) noexcept : p_(other.p_) {
+        if (p_) p_->ref();
+    }
+    Ref(Ref&& other) noexcept : p_(std::exchange(other.p_, nullptr)) {}
+    Ref& operator=(Ref other) noexcept {
+        std::swap(p_, other.p_);
+        return *this;
+    }
+    ~Ref() {
+        if (p_) p_->unref();
+    }
+    T* get() const noexcept { return p_; }
+    T* operator->() const noexcept { return p_; }
+    T& operator*() const noexcept { return *p_; }
+    explicit operator bool() const noexcept { return p_ != nullptr; }
+    T* detach() noexcept { return std::exchange(p_, nullptr); }
+
+private:
+    T* p_ = nullptr;
+};
+
+}  // namespace interpchannels

@@ -1,0 +1,94 @@
+// A value on its way: bytes, and what they own.
+//
+// Invariants:
+//  1. A parcel has one owner at a time: the sender, the queue, or the receiver. Whoever owns it last
+//     releases its attachments, once, holding no lock.
+//  2. It holds no pointer into any interpreter's objects but through an attachment, which knows whose
+//     memory that is and how to give it back.
+//  3. The bytes are opaque to the engine.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <utility>
+
+namespace interpchannels {
+
+// Something that a parcel owns besides its bytes: a loan, a block of memory, a counted end. Attachments
+// form a chain in the order in which the encoder met them, and the decoder takes them in that order.
+class Attachment {
+public:
+    Attachment* next = nullptr;  // belongs to the owner of the chain
+
+    // Called exactly once, by the chain's last owner, on any thread, attached to an interpreter or not,
+    // with no lock held. Must not throw and must not run Python code of another interpreter than its own.
+    virtual void release() noexcept = 0;
+
+protected:
+    Attachment() = default;
+    ~Attachment() = default;
+    Attachment(const Attachment&) = delete;
+    Attachment& operator=(const Attachment&) = delete;
+};
+
+inline void release_chain(Attachment* first) noexcept {
+    while (first) {
+        Attachment* const next = first->next;
+        first->next = nullptr;
+        first->release();
+        first = next;
+    }
+}
+
+// Payloads up to this many bytes are written in place into the queue's segments; larger ones are
+// allocated by the encoder and travel as a pointer.
+inline constexpr std::size_t kInlineMax = 8192;
+
+// Where a received inline payload is put; lives on the receiver's stack and is deliberately left
+// uninitialised.
+struct Scratch {
+    alignas(16) std::byte bytes[kInlineMax];
+    Scratch() {}  // NOLINT(modernize-use-equals-default): `= default` would zero it in Scratch{}
+};
+
+struct Parcel {
+    const std::byte* data = nullptr;    // in a scratch of the owner's, or == heap
+    std::size_t size = 0;               // bytes at `data`
+    std::byte* heap = nullptr;          // from std::malloc, owned; set where size > kInlineMax
+    Attachment* attachments = nullptr;  // owned chain
+    std::int64_t sender = -1;           // id of the sending interpreter; meaningful where unbound_op != 0
+    std::uint8_t unbound_op = 0;        // what happens when that interpreter ends; 0 keeps the item
+    bool unbound = false;               // received only: the sender has ended, there is no value
+
+    Parcel() = default;
+    Parcel(Parcel&& other) noexcept { *this = std::move(other); }
+    Parcel& operator=(Parcel&& other) noexcept {
+        if (this != &other) {
+            reset();
+            data = other.data;
+            size = other.size;
+            heap = std::exchange(other.heap, nullptr);
+            attachments = std::exchange(other.attachments, nullptr);
+            sender = other.sender;
+            unbound_op = other.unbound_op;
+            unbound = other.unbound;
+        }
+        return *this;
+    }
+    ~Parcel() { reset(); }
+
+    void reset() noexcept {
+        release_chain(std::exchange(attachments, nullptr));
+        std::free(std::exchange(heap, nullptr));
+        data = nullptr;
+        size = 0;
+    }
+    // The queue owns the contents now.
+    void disown() noexcept {
+        heap = nullptr;
+        attachments = nullptr;
+    }
+};
+
+}  // namespace interpchannels

@@ -1,0 +1,289 @@
+#include "channel/queue.hpp"
+
+#include <cstring>
+
+namespace interpchannels {
+namespace {
+
+constexpr std::uint32_t kSegmentMin = 256;
+constexpr std::uint32_t kSegmentMax = 64 * 1024;
+constexpr std::uint32_t kOpenEnd = ~std::uint32_t{0};
+
+enum Flag : std::uint8_t {
+    kHasAttachments = 1,
+    kHasHeap = 2,
+    kHasSender = 4,
+    kTombstone = 8,  // passed over by the consumer; owns nothing
+    kUnbound = 16,   // arrives without its value; owns nothing
+};
+
+struct HeapPayload {
+    std::byte* data;
+    std::uint64_t size;
+};
+
+constexpr std::uint32_t align8(std::uint32_t n) { return (n + 7u) & ~7u; }
+
+}  // namespace
+
+struct Queue::Header {
+    std::uint32_t length;   // of the whole record, a multiple of 8
+    std::uint16_t payload;  // bytes in place; 0 where kHasHeap
+    std::uint8_t flags;
+    std::uint8_t unbound_op;
+
+    // Behind the header, in this order, where the flags say so: sender id, attachment chain, heap payload;
+    // then the bytes.
+    std::byte* body() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+    std::uint32_t sender_at() const noexcept { return 0; }
+    std::uint32_t attachments_at() const noexcept { return (flags & kHasSender) ? 8 : 0; }
+    std::uint32_t heap_at() const noexcept {
+        return attachments_at() + ((flags & kHasAttachments) ? 8u : 0u);
+    }
+    std::uint32_t bytes_at() const noexcept { return heap_at() + ((flags & kHasHeap) ? 16u : 0u); }
+
+    template <class T>
+    T get(std::uint32_t at) noexcept {
+        T value;
+        std::memcpy(&value, body() + at, sizeof value);
+        return value;
+    }
+    template <class T>
+    void put(std::uint32_t at, T value) noexcept {
+        std::memcpy(body() + at, &value, sizeof value);
+    }
+};
+
+struct Queue::Segment {
+    Segment* next;                   // written before `end`, read after it
+    std::uint32_t capacity;          // bytes that follow this struct
+    std::atomic<std::uint32_t> end;  // where its records stop, or kOpenEnd
+    std::byte* bytes() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+    Header* at(std::uint32_t offset) noexcept { return reinterpret_cast<Header*>(bytes() + offset); }
+};
+
+Queue::~Queue() {
+    if (abandoned_) return;  // a forked child: leaked on purpose
+    release(detach_all());
+    std::free(spare_.load(std::memory_order_relaxed));  // nobody else is left
+}
+
+bool Queue::make_room(std::uint32_t length) noexcept {
+    // A channel that never holds much keeps small segments; a backlog grows them.
+    const std::uint64_t backlog = bytes_in_.load(std::memory_order_relaxed) -
+                                  bytes_out_.load(std::memory_order_relaxed);
+    std::uint32_t want = kSegmentMin;
+    while (want < kSegmentMax && (want < backlog || want < length)) want *= 2;
+    if (want < length) want = align8(length);
+
+    // Acquire pairs with the release in retire(): the consumer is done with it.
+    Segment* segment = spare_.exchange(nullptr, std::memory_order_acquire);
+    if (segment && segment->capacity < want) {
+        std::free(segment);
+        segment = nullptr;
+    }
+    if (!segment) {
+        segment = static_cast<Segment*>(std::malloc(sizeof(Segment) + want));
+        if (!segment) return false;
+        segment->capacity = want;
+    }
+    segment->next = nullptr;
+    segment->end.store(kOpenEnd, std::memory_order_relaxed);  // published with the first record in it
+    if (tail_) {
+        tail_->next = segment;
+        // Relaxed: the consumer needs it only for a record that is published later, with release.
+        tail_->end.store(tail_offset_, std::memory_order_relaxed);
+    } else {
+        first_.store(segment, std::memory_order_relaxed);  // likewise
+    }
+    tail_ = segment;
+    tail_offset_ = 0;
+    return true;
+}
+
+bool Queue::append(Parcel& parcel) noexcept {
+    std::uint8_t flags = 0;
+    std::uint32_t extra = 0;
+    if (parcel.unbound_op) flags |= kHasSender, extra += 8;
+    if (parcel.attachments) flags |= kHasAttachments, extra += 8;
+    if (parcel.heap) flags |= kHasHeap, extra += 16;
+    const std::uint32_t payload = parcel.heap ? 0 : static_cast<std::uint32_t>(parcel.size);
+    const std::uint32_t length = align8(sizeof(Header) + extra + payload);
+
+    if (!tail_ || tail_->capacity - tail_offset_ < length) {
+        if (!make_room(length)) return false;
+    }
+    Header* const header = tail_->at(tail_offset_);
+    header->length = length;
+    header->payload = static_cast<std::uint16_t>(payload);
+    header->flags = flags;
+    header->unbound_op = parcel.unbound_op;
+    if (flags) {
+        if (flags & kHasSender) header->put(header->sender_at(), parcel.sender);
+        if (flags & kHasAttachments) header->put(header->attachments_at(), parcel.attachments);
+        if (flags & kHasHeap) header->put(header->heap_at(), HeapPayload{parcel.heap, parcel.size});
+    }
+    if (payload) std::memcpy(header->body() + header->bytes_at(), parcel.data, payload);
+    tail_offset_ += length;
+    parcel.disown();
+
+    // Counters of one writer (the send lock's holder): plain stores, no read-modify-write.
+    bytes_in_.store(bytes_in_.load(std::memory_order_relaxed) + parcel.size, std::memory_order_relaxed);
+    // Release pairs with the acquire in published(), live() and skip_to_next().
+    published_.store(published_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    return true;
+}
+
+// The record at passed_, which must be published.
+Queue::Header* Queue::next_header() noexcept {
+    if (!head_) {
+        head_ = first_.load(std::memory_order_relaxed);  // stored before the record was published
+        head_offset_ = 0;
+    }
+    // The loop is for a segment that was left empty: make_room() for a record larger than it.
+    while (head_offset_ == head_->end.load(std::memory_order_relaxed)) {
+        Segment* const left = head_;
+        head_ = left->next;
+        head_offset_ = 0;
+        retire(left);
+    }
+    return head_->at(head_offset_);
+}
+
+void Queue::retire(Segment* segment) noexcept {
+    // Release pairs with the acquire in make_room(). One spare is enough: a second is freed.
+    std::free(spare_.exchange(segment, std::memory_order_acq_rel));
+}
+
+std::uint64_t Queue::skip_to_next() noexcept {
+    for (;;) {
+        if (passed_ == published_seen_) {
+            published_seen_ = published_.load(std::memory_order_acquire);
+            if (passed_ == published_seen_) return passed_;
+        }
+        Header* const header = next_header();
+        if (!(header->flags & kTombstone)) return passed_;
+        head_offset_ += header->length;
+        ++passed_;  // it was counted as gone when it was removed
+    }
+}
+
+bool Queue::take(Parcel& out, Scratch& scratch) noexcept {
+    if (!has_next()) return false;
+    Header* const header = next_header();
+    out.unbound = (header->flags & kUnbound) != 0;
+    out.unbound_op = header->unbound_op;
+    out.size = header->payload;
+    if (header->flags == 0) {
+        std::memcpy(scratch.bytes, header->body(), header->payload);
+        out.data = scratch.bytes;
+    } else {
+        out.sender = (header->flags & kHasSender) ? header->get<std::int64_t>(header->sender_at()) : -1;
+        if (header->flags & kHasAttachments) {
+            out.attachments = header->get<Attachment*>(header->attachments_at());
+        }
+        if (header->flags & kHasHeap) {
+            const auto heap = header->get<HeapPayload>(header->heap_at());
+            out.heap = heap.data;
+            out.data = heap.data;
+            out.size = heap.size;
+        } else {
+            std::memcpy(scratch.bytes, header->body() + header->bytes_at(), header->payload);
+            out.data = scratch.bytes;
+        }
+    }
+    head_offset_ += header->length;
+    ++passed_;
+    bytes_out_.store(bytes_out_.load(std::memory_order_relaxed) + out.size, std::memory_order_relaxed);
+    // Release pairs with the acquire in live().
+    gone_.store(gone_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    return true;
+}
+
+// Frees what the record owns and leaves its frame standing.
+void Queue::drop(Header* header, Attachment*& dropped) noexcept {
+    if (header->flags & kHasAttachments) {
+        Attachment* const first = header->get<Attachment*>(header->attachments_at());
+        Attachment* last = first;
+        while (last->next) last = last->next;
+        last->next = dropped;
+        dropped = first;
+    }
+    if (header->flags & kHasHeap) std::free(header->get<HeapPayload>(header->heap_at()).data);
+    header->flags &= static_cast<std::uint8_t>(~(kHasAttachments | kHasHeap | kHasSender));
+    header->payload = 0;
+}
+
+std::uint64_t Queue::clear_sender(std::int64_t interp, std::uint8_t remove_op,
+                                  Attachment*& dropped) noexcept {
+    if (abandoned_) return 0;  // a forked child: may lie half written
+    std::uint64_t removed = 0;
+    std::uint64_t bytes = 0;
+    const std::uint64_t end = published_.load(std::memory_order_acquire);
+    if (skip_to_next() == end) return 0;
+    next_header();  // moves head_ past segments that are used up
+    Segment* segment = head_;
+    std::uint32_t offset = head_offset_;
+    for (std::uint64_t i = passed_; i != end; ++i) {
+        while (offset == segment->end.load(std::memory_order_relaxed)) {
+            segment = segment->next;
+            offset = 0;
+        }
+        Header* const header = segment->at(offset);
+        offset += header->length;
+        if (!(header->flags & kHasSender) ||
+            header->get<std::int64_t>(header->sender_at()) != interp) {
+            continue;
+        }
+        bytes += (header->flags & kHasHeap) ? header->get<HeapPayload>(header->heap_at()).size
+                                            : header->payload;
+        drop(header, dropped);
+        if (header->unbound_op == remove_op) {
+            header->flags |= kTombstone;
+            ++removed;
+        } else {
+            header->flags |= kUnbound;
+        }
+    }
+    bytes_out_.store(bytes_out_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    gone_.store(gone_.load(std::memory_order_relaxed) + removed, std::memory_order_release);
+    return removed;
+}
+
+Queue::Contents Queue::detach_all() noexcept {
+    Segment* const head = head_ ? head_ : first_.load(std::memory_order_relaxed);
+    const std::uint64_t end = published_.load(std::memory_order_acquire);
+    const Contents contents{head, head_ ? head_offset_ : 0, end - passed_};
+    passed_ = published_seen_ = end;
+    gone_.store(end, std::memory_order_release);
+    bytes_out_.store(bytes_in_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    head_ = tail_ = nullptr;
+    head_offset_ = tail_offset_ = 0;
+    first_.store(nullptr, std::memory_order_relaxed);
+    return contents;
+}
+
+void Queue::release(const Contents& contents) noexcept {
+    auto* segment = static_cast<Segment*>(contents.head);
+    std::uint32_t offset = contents.offset;
+    for (std::uint64_t i = 0; i != contents.records; ++i) {
+        while (offset == segment->end.load(std::memory_order_relaxed)) {
+            Segment* const left = segment;
+            segment = segment->next;
+            offset = 0;
+            std::free(left);
+        }
+        Header* const header = segment->at(offset);
+        offset += header->length;
+        Attachment* dropped = nullptr;
+        if (!(header->flags & kTombstone)) drop(header, dropped);
+        release_chain(dropped);
+    }
+    while (segment) {
+        Segment* const next = segment->next;
+        std::free(segment);
+        segment = next;
+    }
+}
+
+}  // namespace interpchannels

@@ -1,0 +1,61 @@
+// How long to spin before parking: a budget that learns.
+//
+// Spinning helps where the other side answers sooner than a futex round trip takes (50 us here), and hurts
+// everywhere else: a fixed budget slows the very peer that it waits for when cores are scarce. So the
+// budget grows when spinning was rewarded and shrinks when it was not; while it is small, every sixteenth
+// wait tries the full length again, since a peer that has become quick would otherwise never be noticed.
+// With one core there is nobody to wait for: no spinning at all.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "channel/spin_lock.hpp"
+#include "channel/status.hpp"
+
+namespace interpchannels {
+
+class SpinBudget {
+public:
+    static constexpr std::uint32_t kMaxNanos = 30'000;
+    static constexpr std::uint32_t kMinNanos = 1'000;
+
+    static bool useful() noexcept {
+        static const bool several = std::thread::hardware_concurrency() > 1;
+        return several;
+    }
+
+    // Spins until ready() or the budget or `deadline` is used up. True where ready() was.
+    template <class Ready>
+    bool spin(Ready ready, Nanos deadline) noexcept {
+        if (!useful()) return ready();
+        std::uint32_t limit = nanos_.load(std::memory_order_relaxed);  // a hint; lost updates do no harm
+        if (limit < kMaxNanos && tries_.fetch_add(1, std::memory_order_relaxed) % 16 == 15) {
+            limit = kMaxNanos;
+        }
+        const Nanos start = now();
+        Nanos until = start + limit;
+        if (deadline < until) until = deadline;
+        do {
+            for (int i = 0; i < 16; ++i) {
+                if (ready()) {
+                    const auto took = static_cast<std::uint32_t>(now() - start);
+                    const std::uint32_t want = took * 4 < kMinNanos ? kMinNanos : took * 4;
+                    if (want > limit || limit == kMaxNanos) {
+                        nanos_.store(want < kMaxNanos ? want : kMaxNanos, std::memory_order_relaxed);
+                    }
+                    return true;
+                }
+                cpu_relax();
+            }
+        } while (now() < until);
+        nanos_.store(limit / 2 > kMinNanos ? limit / 2 : kMinNanos, std::memory_order_relaxed);
+        return false;
+    }
+
+private:
+    std::atomic<std::uint32_t> nanos_{kMaxNanos};
+    std::atomic<std::uint32_t> tries_{0};
+};
+
+}  // namespace interpchannels

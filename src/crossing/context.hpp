@@ -1,0 +1,44 @@
+// What the crossing needs to know of the interpreter that it works in: its types, errors and token.
+//
+// One per interpreter, inside the module's state; the module fills it, and the hooks are how the crossing
+// makes and reads objects whose types live above it.
+#pragma once
+
+#include "channel/associated_ends.hpp"
+#include "channel/counted_ends.hpp"
+#include "interpreter/interpreter.hpp"
+#include "interpreter/python.hpp"
+
+namespace interpchannels {
+
+// What a ChannelID says.
+struct ChannelIdParts {
+    Ref<AssociatedChannel> channel;  // empty where it was forced onto an id without a channel
+    std::int64_t cid = -1;
+    int end = 0;  // 1 send, -1 recv, 0 both
+    bool resolve = false;
+};
+
+struct Context {
+    Interpreter* interpreter = nullptr;
+    PyTypeObject* recv_type = nullptr;
+    PyTypeObject* send_type = nullptr;
+    PyTypeObject* channel_id_type = nullptr;
+    PyTypeObject* memory_type = nullptr;
+    PyObject* not_shareable_error = nullptr;
+    PyObject* channel_closed_error = nullptr;
+    PyObject* item_destroyed_error = nullptr;  // ItemInterpreterDestroyed
+    PyObject* pickler_type = nullptr;          // made on first use
+    PyObject* pickle_loads = nullptr;
+    PyObject* load_attachment = nullptr;       // the function that our pickles name
+
+    // Hooks, all attached to this interpreter.
+    EndHandle& (*end_handle)(PyObject* end) = nullptr;
+    // Takes over one count. A new reference, or nullptr with an exception and the count dropped.
+    PyObject* (*make_end)(Context&, Ref<CountedChannel>, Direction) = nullptr;
+    ChannelIdParts (*read_channel_id)(PyObject* id) = nullptr;
+    // Takes over one id count where the parts have a channel; as above.
+    PyObject* (*make_channel_id)(Context&, ChannelIdParts) = nullptr;
+};
+
+}  // namespace interpchannels

@@ -1,0 +1,460 @@
+#include "crossing/decoder.hpp"
+
+#include <cstring>
+
+#include "crossing/attachments.hpp"
+#include "crossing/format.hpp"
+#include "crossing/memory.hpp"
+#include "crossing/pickle.hpp"
+#include "crossing/pod_vector.hpp"
+
+namespace interpchannels {
+namespace {
+
+class Decoder {
+public:
+    Decoder(Context& context, Parcel& parcel) noexcept
+        : context_(context), parcel_(parcel), at_(parcel.data), end_(parcel.data + parcel.size) {}
+    ~Decoder() {
+        while (!frames_.empty()) {
+            Py_XDECREF(frames_.back().key);
+            Py_DECREF(frames_.back().obj);
+            frames_.pop();
+        }
+        for (std::size_t i = 0; i < remembered_.size(); ++i) Py_XDECREF(remembered_[i]);
+    }
+    Decoder(const Decoder&) = delete;
+    Decoder& operator=(const Decoder&) = delete;
+
+    PyObject* run() {
+        for (;;) {
+            PyObject* made = value();
+            while (made) {
+                if (frames_.empty()) return made;
+                made = deliver(made);
+            }
+            if (PyErr_Occurred()) return nullptr;  // else a container was opened: go on with its items
+        }
+    }
+
+private:
+    struct Frame {
+        PyObject* obj;  // strong: the container; for slices and ranges a tuple of their parts
+        PyObject* key;  // dict: strong, waiting for its value
+        Py_ssize_t pos;
+        Py_ssize_t size;
+        std::int64_t number;  // to be remembered when it is finished, or -1
+        std::uint8_t kind;
+    };
+
+    // --- reading ---
+
+    PyObject* malformed() {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_SystemError, "malformed parcel");
+        return nullptr;
+    }
+    std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+    bool get(void* out, std::size_t n) noexcept {
+        if (left() < n) return false;
+        std::memcpy(out, at_, n);
+        at_ += n;
+        return true;
+    }
+    bool get_u8(std::uint8_t& out) noexcept { return get(&out, 1); }
+    bool get_varint(std::uint64_t& out) noexcept {
+        out = 0;
+        for (int shift = 0; shift < 64 && at_ != end_; shift += 7) {
+            const auto b = static_cast<std::uint8_t>(*at_++);
+            out |= static_cast<std::uint64_t>(b & 0x7F) << shift;
+            if (!(b & 0x80)) return true;
+        }
+        return false;
+    }
+    // A length of things that take at least one byte each of what is left.
+    bool get_length(std::uint64_t& out) noexcept { return get_varint(out) && out <= left(); }
+    template <class T>
+    T* take_attachment() noexcept {
+        Attachment* const first = parcel_.attachments;
+        if (!first) return nullptr;
+        parcel_.attachments = first->next;
+        first->next = nullptr;
+        return static_cast<T*>(first);
+    }
+
+    // --- sharing ---
+
+    bool remember(PyObject* obj) {  // keeps a reference of its own
+        if (remembered_.push(Py_XNewRef(obj))) return true;
+        Py_XDECREF(obj);
+        PyErr_NoMemory();
+        return false;
+    }
+    PyObject* remembered(PyObject* obj, bool mark) {
+        if (obj && mark && !remember(obj)) Py_CLEAR(obj);
+        return obj;
+    }
+
+    // --- values: a new reference; nullptr with an exception, or without one where a container was opened ---
+
+    PyObject* value() {
+        std::uint8_t tag = 0;
+        if (!get_u8(tag)) return malformed();
+        const bool mark = (tag & kRemember) != 0;
+        switch (tag & ~kRemember) {
+        case kNone:
+            return Py_NewRef(Py_None);
+        case kTrue:
+            return Py_NewRef(Py_True);
+        case kFalse:
+            return Py_NewRef(Py_False);
+        case kEllipsis:
+            return Py_NewRef(Py_Ellipsis);
+        case kNotImplemented:
+            return Py_NewRef(Py_NotImplemented);
+        case kInt8: {
+            std::int8_t v = 0;
+            return get(&v, 1) ? PyLong_FromLong(v) : malformed();
+        }
+        case kInt64: {
+            std::int64_t v = 0;
+            return get(&v, 8) ? PyLong_FromLongLong(v) : malformed();
+        }
+        case kIntBig:
+            return big_int();
+        case kFloat: {
+            double v = 0;
+            return get(&v, 8) ? PyFloat_FromDouble(v) : malformed();
+        }
+        case kComplex: {
+            Py_complex v;
+            return get(&v, sizeof v) ? PyComplex_FromCComplex(v) : malformed();
+        }
+        case kStrAscii:
+        case kStrLatin1:
+        case kStrUcs2:
+        case kStrUcs4:
+            return remembered(text(tag & ~kRemember), mark);
+        case kBytes:
+        case kByteArray: {
+            std::uint64_t n = 0;
+            if (!get_length(n)) return malformed();
+            const char* const from = reinterpret_cast<const char*>(at_);
+            at_ += n;
+            return remembered((tag & ~kRemember) == kBytes
+                                  ? PyBytes_FromStringAndSize(from, static_cast<Py_ssize_t>(n))
+                                  : PyByteArray_FromStringAndSize(from, static_cast<Py_ssize_t>(n)),
+                              mark);
+        }
+        case kTuple:
+        case kList:
+        case kSet:
+        case kFrozenSet:
+        case kDict: {
+            std::uint64_t n = 0;
+            if (!get_length(n)) return malformed();
+            return open(tag & ~kRemember, static_cast<Py_ssize_t>(n), mark);
+        }
+        case kSlice:
+        case kRange:
+            return open(tag & ~kRemember, 3, mark);
+        case kRef: {
+            std::uint64_t number = 0;
+            if (!get_varint(number) || number >= remembered_.size() || !remembered_[number]) {
+                return malformed();
+            }
+            return Py_NewRef(remembered_[number]);
+        }
+        case kLoanBytes:
+            return remembered(loaned_bytes(), mark);
+        case kLoanStr:
+            return remembered(loaned_text(), mark);
+        case kMemory:
+        case kView:
+            return remembered(memory((tag & ~kRemember) == kView), mark);
+        case kEnd:
+            return remembered(end(), mark);
+        case kChannelId:
+            return remembered(channel_id(), mark);
+        case kRegistry:
+            return remembered(registry(), mark);
+        case kPickle:
+            return pickled();
+        default:
+            return malformed();
+        }
+    }
+
+    PyObject* big_int() {
+        std::uint64_t n = 0;
+        if (!get_length(n)) return malformed();
+        const auto* const from = reinterpret_cast<const unsigned char*>(at_);
+        at_ += n;
+#if PY_VERSION_HEX >= 0x030D0000
+        return PyLong_FromNativeBytes(from, n, Py_ASNATIVEBYTES_LITTLE_ENDIAN);
+#else
+        return _PyLong_FromByteArray(from, n, 1, 1);
+#endif
+    }
+
+    static int kind_of(int tag) noexcept { return tag == kStrUcs2 ? 2 : tag == kStrUcs4 ? 4 : 1; }
+    // The widest character of the kind. The sender's string was canonical, so this is exact.
+    static Py_UCS4 widest(int tag) noexcept {
+        switch (tag) {
+        case kStrAscii:
+            return 0x7F;
+        case kStrLatin1:
+            return 0xFF;
+        case kStrUcs2:
+            return 0xFFFF;
+        default:
+            return 0x10FFFF;
+        }
+    }
+
+    PyObject* text(int tag) {
+        std::uint64_t length = 0;
+        if (!get_length(length)) return malformed();
+        const auto nbytes = static_cast<std::size_t>(length) * static_cast<std::size_t>(kind_of(tag));
+        if (nbytes > left()) return malformed();
+        const std::byte* const from = at_;
+        at_ += nbytes;
+        if (tag != kStrAscii) {
+            return PyUnicode_FromKindAndData(kind_of(tag), from, static_cast<Py_ssize_t>(length));
+        }
+        if (length <= 1) {  // the interpreter's own singletons
+            return PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, from, static_cast<Py_ssize_t>(length));
+        }
+        PyObject* const str = PyUnicode_New(static_cast<Py_ssize_t>(length), 0x7F);
+        if (str) std::memcpy(PyUnicode_1BYTE_DATA(str), from, nbytes);
+        return str;
+    }
+
+    PyObject* lost(PyObject* half_made) {
+        Py_DECREF(half_made);
+        PyErr_SetString(PyExc_MemoryError,
+                        "the interpreter that sent this item ended, and there was no memory for a copy");
+        return nullptr;
+    }
+
+    PyObject* loaned_bytes() {
+        Loan* const loan = take_attachment<Loan>();
+        if (!loan) return malformed();
+        PyObject* obj = loan->object_here();
+        if (!obj) {
+            obj = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(loan->size()));
+            if (obj && !loan->copy_to(PyBytes_AS_STRING(obj))) obj = lost(obj);
+        }
+        loan->release();
+        return obj;
+    }
+
+    PyObject* loaned_text() {
+        std::uint8_t tag = 0;
+        std::uint64_t length = 0;
+        Loan* const loan = take_attachment<Loan>();
+        if (!loan) return malformed();
+        PyObject* obj = nullptr;
+        if (!get_u8(tag) || !get_varint(length) ||
+            length * static_cast<std::uint64_t>(kind_of(tag)) != loan->size()) {
+            malformed();
+        } else if (!(obj = loan->object_here())) {
+            obj = PyUnicode_New(static_cast<Py_ssize_t>(length), widest(tag));
+            if (obj && !loan->copy_to(PyUnicode_DATA(obj))) obj = lost(obj);
+        }
+        loan->release();
+        return obj;
+    }
+
+    PyObject* memory(bool shared) {
+        MemoryLayout layout;
+        std::uint8_t ndim = 0;
+        if (!get(&layout.nbytes, sizeof layout.nbytes) || !get(&layout.itemsize, sizeof layout.itemsize) ||
+            !get_u8(layout.readonly) || !get_u8(layout.format_size) ||
+            !get(layout.format, layout.format_size) || !get_u8(ndim) || ndim > MemoryLayout::kMaxDims ||
+            !get(layout.shape, ndim * sizeof(Py_ssize_t)) ||
+            !get(layout.strides, ndim * sizeof(Py_ssize_t))) {
+            return malformed();
+        }
+        layout.ndim = ndim;
+        if (shared) {
+            View* const view = take_attachment<View>();
+            return view ? memoryview_over(context_.memory_type, view, view->buffer().buf, layout)
+                        : malformed();
+        }
+        Block* const block = take_attachment<Block>();
+        return block ? memoryview_over(context_.memory_type, block, block->data(), layout) : malformed();
+    }
+
+    PyObject* end() {
+        std::uint8_t direction = 0;
+        EndTicket* const ticket = take_attachment<EndTicket>();
+        if (!ticket) return malformed();
+        if (!get_u8(direction) || direction > 1) {
+            ticket->release();
+            return malformed();
+        }
+        const auto id = static_cast<long long>(ticket->channel().id());
+        Ref<CountedChannel> channel = EndTicket::redeem(ticket);
+        if (!channel) {
+            PyErr_Format(context_.channel_closed_error,
+                         "channel %lld has ended while an end of it was under way", id);
+            return nullptr;
+        }
+        return context_.make_end(context_, std::move(channel), static_cast<Direction>(direction));
+    }
+
+    PyObject* channel_id() {
+        ChannelIdParts parts;
+        std::uint8_t end = 0, resolve = 0, counted = 0;
+        if (!get(&parts.cid, sizeof parts.cid) || !get_u8(end) || !get_u8(resolve) || !get_u8(counted)) {
+            return malformed();
+        }
+        parts.end = static_cast<int>(end) - 1;
+        parts.resolve = resolve != 0;
+        if (counted) {
+            IdTicket* const ticket = take_attachment<IdTicket>();
+            if (!ticket) return malformed();
+            parts.channel = IdTicket::redeem(ticket);
+        }
+        return context_.make_channel_id(context_, std::move(parts));
+    }
+
+    PyObject* registry() {
+        RegistryItem* const item = take_attachment<RegistryItem>();
+        if (!item) return malformed();
+        PyObject* const obj = item->new_object();
+        item->release();
+        if (!obj && !PyErr_Occurred()) {
+            PyErr_SetString(context_.item_destroyed_error,
+                            "the interpreter that sent this item has ended, and the item with it");
+        }
+        return obj;
+    }
+
+    PyObject* pickled() {
+        std::uint64_t references = 0, buffers = 0, size = 0;
+        if (!frames_.empty() || !get_length(references) || !get_length(buffers)) return malformed();
+        const PyRef buffer_list(PyList_New(0));
+        const PyRef reference_list(PyList_New(0));
+        if (!buffer_list || !reference_list) return nullptr;
+        for (std::uint64_t i = 0; i < buffers; ++i) {
+            MemoryLayout layout;
+            Block* const block = take_attachment<Block>();
+            if (!block) return malformed();
+            if (!get_u8(layout.readonly)) {
+                block->release();
+                return malformed();
+            }
+            layout.nbytes = layout.shape[0] = static_cast<Py_ssize_t>(block->size());
+            layout.strides[0] = 1;
+            const PyRef memory(memory_over(context_.memory_type, block, block->data(), layout));
+            if (!memory || PyList_Append(buffer_list.get(), memory.get()) < 0) return nullptr;
+        }
+        if (!get_length(size)) return malformed();
+        const char* const data = reinterpret_cast<const char*>(at_);
+        at_ += size;
+        for (std::uint64_t i = 0; i < references; ++i) {
+            const PyRef reference(value());  // never a container, so never without an exception
+            if (!reference) return malformed();
+            if (PyList_Append(reference_list.get(), reference.get()) < 0) return nullptr;
+        }
+        return load_pickled(context_, data, static_cast<Py_ssize_t>(size), reference_list.get(),
+                            buffer_list.get());
+    }
+
+    // --- containers ---
+
+    PyObject* open(int kind, Py_ssize_t size, bool mark) {
+        PyRef made;
+        switch (kind) {
+        case kList:
+            made = PyRef(PyList_New(size));
+            break;
+        case kDict:
+            made = PyRef(PyDict_New());
+            break;
+        case kSet:
+        case kFrozenSet:
+            made = PyRef(kind == kSet ? PySet_New(nullptr) : PyFrozenSet_New(nullptr));
+            break;
+        default:
+            made = PyRef(PyTuple_New(size));
+        }
+        if (!made) return nullptr;
+        // Whole only at the end: made from its parts, or (a frozenset) to be filled while nobody else holds
+        // it. The encoder lets nothing refer to one that is open.
+        const bool later = kind == kSlice || kind == kRange || (kind == kFrozenSet && size > 0);
+        std::int64_t number = -1;
+        if (mark) {
+            if (later) number = static_cast<std::int64_t>(remembered_.size());
+            if (!remember(later ? nullptr : made.get())) return nullptr;
+        }
+        if (size == 0) return made.release();
+        if (!frames_.push({made.get(), nullptr, 0, size, number, static_cast<std::uint8_t>(kind)})) {
+            PyErr_NoMemory();
+            return nullptr;
+        }
+        made.release();
+        return nullptr;
+    }
+
+    // Puts one item (taken over) into the open container. The container where that made it whole; nullptr
+    // otherwise, with an exception or without.
+    PyObject* deliver(PyObject* item) {
+        Frame& frame = frames_.back();
+        switch (frame.kind) {
+        case kList:
+            PyList_SET_ITEM(frame.obj, frame.pos, item);
+            break;
+        case kDict:
+            if (!frame.key) {
+                frame.key = item;
+                return nullptr;
+            } else {
+                const int failed = PyDict_SetItem(frame.obj, frame.key, item);
+                Py_CLEAR(frame.key);
+                Py_DECREF(item);
+                if (failed < 0) return nullptr;
+            }
+            break;
+        case kSet:
+        case kFrozenSet: {
+            const int failed = PySet_Add(frame.obj, item);
+            Py_DECREF(item);
+            if (failed < 0) return nullptr;
+            break;
+        }
+        default:
+            PyTuple_SET_ITEM(frame.obj, frame.pos, item);
+        }
+        if (++frame.pos < frame.size) return nullptr;
+
+        PyObject* whole = frame.obj;
+        const Frame done = frame;
+        frames_.pop();
+        if (done.kind == kSlice || done.kind == kRange) {
+            const PyRef parts(whole);
+            PyObject* const* const p = &PyTuple_GET_ITEM(whole, 0);
+            whole = done.kind == kSlice
+                        ? PySlice_New(p[0], p[1], p[2])
+                        : PyObject_CallObject(reinterpret_cast<PyObject*>(&PyRange_Type), parts.get());
+        }
+        if (whole && done.number >= 0) {
+            remembered_[static_cast<std::size_t>(done.number)] = Py_NewRef(whole);
+        }
+        return whole;
+    }
+
+    Context& context_;
+    Parcel& parcel_;
+    const std::byte* at_;
+    const std::byte* const end_;
+    PodVector<Frame, 16> frames_;
+    PodVector<PyObject*, 32> remembered_;
+};
+
+}  // namespace
+
+PyObject* decode(Context& context, Parcel& parcel) { return Decoder(context, parcel).run(); }
+
+}  // namespace interpchannels

@@ -1,0 +1,700 @@
+#include "crossing/encoder.hpp"
+
+#include <cstring>
+
+#include "crossing/attachments.hpp"
+#include "crossing/memory.hpp"
+#include "crossing/pickle.hpp"
+
+namespace interpchannels {
+namespace {
+
+// An int of 64 bits: true and its value. Never fails.
+bool small_int(PyObject* obj, long long& value) noexcept {
+#if PY_VERSION_HEX >= 0x030C0000
+    auto* const as_long = reinterpret_cast<PyLongObject*>(obj);
+    if (PyUnstable_Long_IsCompact(as_long)) {
+        value = PyUnstable_Long_CompactValue(as_long);
+        return true;
+    }
+#endif
+    int overflow = 0;
+    value = PyLong_AsLongLongAndOverflow(obj, &overflow);
+    return overflow == 0;
+}
+
+std::size_t put_small_int(std::byte* at, long long value) noexcept {
+    if (value >= -128 && value < 128) {
+        at[0] = std::byte{kInt8};
+        at[1] = static_cast<std::byte>(static_cast<std::int8_t>(value));
+        return 2;
+    }
+    at[0] = std::byte{kInt64};
+    const std::int64_t wide = value;
+    std::memcpy(at + 1, &wide, 8);
+    return 9;
+}
+
+std::size_t put_double(std::byte* at, PyObject* obj) noexcept {
+    at[0] = std::byte{kFloat};
+    const double value = PyFloat_AS_DOUBLE(obj);
+    std::memcpy(at + 1, &value, 8);
+    return 9;
+}
+
+// One reference only: it can be met only once. Immortal singletons and one-character strings come back as
+// themselves anyway.
+bool met_once(PyObject* obj) noexcept { return Py_REFCNT(obj) == 1; }
+
+}  // namespace
+
+bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
+    std::byte* const at = scratch.bytes;
+    std::size_t n = 1;
+    PyTypeObject* const type = Py_TYPE(obj);
+    if (type == &PyLong_Type) {
+        long long value = 0;
+        if (!small_int(obj, value)) return false;
+        n = put_small_int(at, value);
+    } else if (type == &PyUnicode_Type) {
+        if (!PyUnicode_IS_COMPACT_ASCII(obj)) return false;
+        const auto length = static_cast<std::size_t>(PyUnicode_GET_LENGTH(obj));
+        if (length >= 0x80) return false;
+        at[0] = std::byte{kStrAscii};
+        at[1] = static_cast<std::byte>(length);
+        std::memcpy(at + 2, PyUnicode_1BYTE_DATA(obj), length);
+        n = length + 2;
+    } else if (type == &PyBytes_Type) {
+        const auto length = static_cast<std::size_t>(PyBytes_GET_SIZE(obj));
+        if (length >= 0x80) return false;
+        at[0] = std::byte{kBytes};
+        at[1] = static_cast<std::byte>(length);
+        std::memcpy(at + 2, PyBytes_AS_STRING(obj), length);
+        n = length + 2;
+    } else if (type == &PyFloat_Type) {
+        n = put_double(at, obj);
+    } else if (obj == Py_None) {
+        at[0] = std::byte{kNone};
+    } else if (obj == Py_True) {
+        at[0] = std::byte{kTrue};
+    } else if (obj == Py_False) {
+        at[0] = std::byte{kFalse};
+    } else {
+        return false;
+    }
+    parcel.data = at;
+    parcel.size = n;
+    return true;
+}
+
+int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch) {
+    if (encode_small(obj, parcel, scratch)) return 0;
+    {
+        Encoder encoder(context, mode, scratch);
+        switch (encoder.run(obj)) {
+        case Encoder::Result::kDone:
+            encoder.move_into(parcel);
+            return 0;
+        case Encoder::Result::kError:
+            return -1;
+        case Encoder::Result::kForeign:
+            break;
+        }
+    }
+    if (!mode.native) {
+        // CPython's module decides, and words the error.
+        Encoder encoder(context, mode, scratch);
+        if (encoder.write_whole_as_registry(obj) < 0) return -1;
+        encoder.move_into(parcel);
+        return 0;
+    }
+    if (!mode.pickle) {
+        Encoder(context, mode, scratch).explain(obj, nullptr);
+        return -1;
+    }
+    return encode_pickled(context, obj, mode, parcel, scratch);
+}
+
+Encoder::~Encoder() {
+    while (!frames_.empty()) pop();
+    for (std::size_t i = 0; i < remembered_.size(); ++i) Py_DECREF(remembered_[i].obj);
+    std::free(buckets_);
+    release_chain(first_);
+    if (base_ != scratch_) std::free(base_);
+    Py_XDECREF(foreign_);
+}
+
+void Encoder::move_into(Parcel& parcel) noexcept {
+    parcel.data = base_;
+    parcel.size = size_;
+    parcel.attachments = std::exchange(first_, nullptr);
+    if (base_ == scratch_) return;
+    if (size_ <= kInlineMax) {  // it grew, and turned out small after all
+        std::memcpy(scratch_, base_, size_);
+        parcel.data = scratch_;
+        return;
+    }
+    parcel.heap = std::exchange(base_, scratch_);
+}
+
+// --- bytes ---
+
+bool Encoder::reserve(std::size_t n) {
+    if (room_ - size_ >= n) return true;
+    std::size_t wider = room_ * 2;
+    if (wider < size_ + n) wider = size_ + n;
+    auto* next = static_cast<std::byte*>(base_ == scratch_ ? std::malloc(wider)
+                                                           : std::realloc(base_, wider));
+    if (!next) {
+        PyErr_NoMemory();
+        return false;
+    }
+    if (base_ == scratch_) std::memcpy(next, scratch_, size_);
+    base_ = next;
+    room_ = wider;
+    return true;
+}
+
+bool Encoder::put(const void* data, std::size_t n) {
+    if (!reserve(n)) return false;
+    if (n) std::memcpy(base_ + size_, data, n);
+    size_ += n;
+    return true;
+}
+
+bool Encoder::put_varint(std::uint64_t n) {
+    if (!reserve(10)) return false;
+    while (n >= 0x80) {
+        base_[size_++] = static_cast<std::byte>(n | 0x80);
+        n >>= 7;
+    }
+    base_[size_++] = static_cast<std::byte>(n);
+    return true;
+}
+
+void Encoder::attach(Attachment* attachment) noexcept {
+    (last_ ? last_->next : first_) = attachment;
+    last_ = attachment;
+}
+
+// --- sharing ---
+
+int Encoder::rehash() {
+    const std::size_t wide = buckets_ ? (bucket_mask_ + 1) * 4 : 128;
+    auto* next = static_cast<std::uint32_t*>(std::calloc(wide, sizeof(std::uint32_t)));
+    if (!next) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    std::free(buckets_);
+    buckets_ = next;
+    bucket_mask_ = wide - 1;
+    for (std::size_t i = 0; i < remembered_.size(); ++i) {
+        std::size_t at = (reinterpret_cast<std::uintptr_t>(remembered_[i].obj) >> 4) & bucket_mask_;
+        while (buckets_[at]) at = (at + 1) & bucket_mask_;
+        buckets_[at] = static_cast<std::uint32_t>(i + 1);
+    }
+    return 0;
+}
+
+std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark) {
+    constexpr std::int64_t kNew = -1, kFailed = -2;
+    mark = 0;
+    if (met_once(obj)) return kNew;
+    std::size_t at = 0;
+    if (!buckets_) {
+        for (std::size_t i = 0; i < remembered_.size(); ++i) {
+            if (remembered_[i].obj == obj) return static_cast<std::int64_t>(i);
+        }
+        if (remembered_.size() == 16 && rehash() < 0) return kFailed;
+    }
+    if (buckets_) {
+        if (remembered_.size() * 2 > bucket_mask_ && rehash() < 0) return kFailed;
+        at = (reinterpret_cast<std::uintptr_t>(obj) >> 4) & bucket_mask_;
+        for (; buckets_[at]; at = (at + 1) & bucket_mask_) {
+            if (remembered_[buckets_[at] - 1].obj == obj) return buckets_[at] - 1;
+        }
+    }
+    if (remembered_.size() >= 0xFFFFFFFEu || !remembered_.push({obj, false})) {
+        PyErr_NoMemory();
+        return kFailed;
+    }
+    Py_INCREF(obj);
+    if (buckets_) buckets_[at] = static_cast<std::uint32_t>(remembered_.size());
+    mark = kRemember;
+    return kNew;
+}
+
+// --- leaves ---
+
+Encoder::Step Encoder::text(PyObject* str) {
+    const auto length = static_cast<std::size_t>(PyUnicode_GET_LENGTH(str));
+    const int kind = PyUnicode_KIND(str);
+    const std::size_t nbytes = length * static_cast<std::size_t>(kind);
+    const Tag tag = PyUnicode_IS_ASCII(str) ? kStrAscii
+                    : kind == 1             ? kStrLatin1
+                    : kind == 2             ? kStrUcs2
+                                            : kStrUcs4;
+    std::uint8_t mark = 0;
+    if (!frames_.empty() && (length > 1 || kind > 1)) {
+        const std::int64_t known = remember(str, mark);
+        if (known < -1) return kError;
+        if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+    }
+    if (nbytes > kInlineMax) {
+        Loan* const loan = Loan::make(*context_.interpreter, str, PyUnicode_DATA(str), nbytes);
+        if (!loan) {
+            PyErr_NoMemory();
+            return kError;
+        }
+        attach(loan);
+        return put_tag(kLoanStr | mark) && put_tag(tag) && put_varint(length) ? kLeaf : kError;
+    }
+    return put_tag(tag | mark) && put_varint(length) && put(PyUnicode_DATA(str), nbytes) ? kLeaf : kError;
+}
+
+Encoder::Step Encoder::bytes(PyObject* obj) {
+    const bool immutable = PyBytes_CheckExact(obj);
+    const auto n = static_cast<std::size_t>(immutable ? PyBytes_GET_SIZE(obj) : PyByteArray_GET_SIZE(obj));
+    const char* const data = immutable ? PyBytes_AS_STRING(obj) : PyByteArray_AS_STRING(obj);
+    std::uint8_t mark = 0;
+    if (!frames_.empty() && (n > 1 || !immutable)) {
+        const std::int64_t known = remember(obj, mark);
+        if (known < -1) return kError;
+        if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+    }
+    if (immutable && n > kInlineMax) {
+        Loan* const loan = Loan::make(*context_.interpreter, obj, data, n);
+        if (!loan) {
+            PyErr_NoMemory();
+            return kError;
+        }
+        attach(loan);
+        return put_tag(kLoanBytes | mark) ? kLeaf : kError;
+    }
+    return put_tag((immutable ? kBytes : kByteArray) | mark) && put_varint(n) && put(data, n) ? kLeaf
+                                                                                             : kError;
+}
+
+Encoder::Step Encoder::big_int(PyObject* obj) {
+#if PY_VERSION_HEX >= 0x030D0000
+    const Py_ssize_t n = PyLong_AsNativeBytes(obj, nullptr, 0, -1);
+    if (n < 0 || !put_tag(kIntBig) || !put_varint(static_cast<std::uint64_t>(n)) ||
+        !reserve(static_cast<std::size_t>(n))) {
+        return kError;
+    }
+    if (PyLong_AsNativeBytes(obj, base_ + size_, n, Py_ASNATIVEBYTES_LITTLE_ENDIAN) < 0) return kError;
+#else
+    const std::size_t n = _PyLong_NumBits(obj) / 8 + 1;
+    if (n == 0 || !put_tag(kIntBig) || !put_varint(n) || !reserve(n)) return kError;
+    if (_PyLong_AsByteArray(reinterpret_cast<PyLongObject*>(obj),
+                            reinterpret_cast<unsigned char*>(base_ + size_), n, 1, 1) < 0) {
+        return kError;
+    }
+#endif
+    size_ += static_cast<std::size_t>(n);
+    return kLeaf;
+}
+
+Encoder::Step Encoder::memoryview(PyObject* obj) {
+    std::uint8_t mark = 0;
+    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    if (known < -1) return kError;
+    if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+
+    Py_buffer buffer;
+    if (PyObject_GetBuffer(obj, &buffer, PyBUF_FULL_RO) < 0) return kError;
+    MemoryLayout layout;
+    layout.nbytes = buffer.len;
+    layout.itemsize = buffer.itemsize;
+    layout.ndim = buffer.ndim;
+    layout.readonly = buffer.readonly ? 1 : 0;
+    const std::size_t format = buffer.format ? std::strlen(buffer.format) : 0;
+    if (buffer.ndim > MemoryLayout::kMaxDims || format > MemoryLayout::kMaxFormat ||
+        (mode_.views && buffer.suboffsets)) {
+        PyBuffer_Release(&buffer);
+        PyErr_SetString(PyExc_BufferError,
+                        "this buffer's layout cannot cross (indirect, or its format is too long): "
+                        "send bytes(view) instead");
+        return kError;
+    }
+    layout.format_size = static_cast<std::uint8_t>(format);
+    if (format) std::memcpy(layout.format, buffer.format, format + 1);
+    Py_ssize_t stride = buffer.itemsize;
+    for (int i = buffer.ndim - 1; i >= 0; --i) {
+        layout.shape[i] = buffer.shape ? buffer.shape[i] : buffer.len / buffer.itemsize;
+        layout.strides[i] = mode_.views && buffer.strides ? buffer.strides[i] : stride;
+        stride *= layout.shape[i];
+    }
+
+    Tag tag = kMemory;
+    if (mode_.views) {
+        tag = kView;
+        View* const view = View::make(*context_.interpreter, std::move(buffer));
+        if (!view) {
+            PyErr_NoMemory();
+            return kError;
+        }
+        attach(view);
+    } else {
+        Block* const block = Block::make(static_cast<std::size_t>(buffer.len));
+        const int copied = block ? PyBuffer_ToContiguous(block->data(), &buffer, buffer.len, 'C') : -1;
+        PyBuffer_Release(&buffer);
+        if (copied < 0) {
+            if (block) block->release();
+            if (!PyErr_Occurred()) PyErr_NoMemory();
+            return kError;
+        }
+        attach(block);
+    }
+    const auto dims = static_cast<std::size_t>(layout.ndim) * sizeof(Py_ssize_t);
+    return put_tag(tag | mark) && put(&layout.nbytes, sizeof layout.nbytes) &&
+                   put(&layout.itemsize, sizeof layout.itemsize) && put_tag(layout.readonly) &&
+                   put_tag(layout.format_size) && put(layout.format, format) &&
+                   put_tag(static_cast<unsigned>(layout.ndim)) && put(layout.shape, dims) &&
+                   put(layout.strides, dims)
+               ? kLeaf
+               : kError;
+}
+
+Encoder::Step Encoder::end(PyObject* obj, Direction direction) {
+    EndHandle& handle = context_.end_handle(obj);
+    std::uint8_t mark = 0;
+    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    if (known < -1) return kError;
+    if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+    if (handle.closed()) {
+        PyErr_Format(PyExc_ValueError,
+                     "%s of channel %lld is closed, so it cannot be sent: send a clone() that is open",
+                     direction == Direction::kSend ? "the SendChannel" : "the RecvChannel",
+                     static_cast<long long>(handle.channel().id()));
+        return kError;
+    }
+    Ref<CountedChannel> channel = handle.channel_ref();
+    channel->add(direction);
+    EndTicket* const ticket = EndTicket::make(std::move(channel), direction);
+    if (!ticket) {
+        PyErr_NoMemory();
+        return kError;
+    }
+    attach(ticket);
+    return put_tag(kEnd | mark) && put_tag(static_cast<unsigned>(direction)) ? kLeaf : kError;
+}
+
+Encoder::Step Encoder::channel_id(PyObject* obj) {
+    std::uint8_t mark = 0;
+    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    if (known < -1) return kError;
+    if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+    ChannelIdParts parts = context_.read_channel_id(obj);
+    const bool counted = static_cast<bool>(parts.channel) && !parts.channel->destroyed();
+    if (counted) {
+        IdTicket* const ticket = IdTicket::make(std::move(parts.channel));
+        if (!ticket) {
+            PyErr_NoMemory();
+            return kError;
+        }
+        attach(ticket);
+    }
+    return put_tag(kChannelId | mark) && put(&parts.cid, sizeof parts.cid) &&
+                   put_tag(static_cast<unsigned>(parts.end + 1)) && put_tag(parts.resolve) &&
+                   put_tag(counted)
+               ? kLeaf
+               : kError;
+}
+
+Encoder::Step Encoder::registry(PyObject* obj) {
+    if (!cpython::is_registered(obj)) return kIsForeign;
+    std::uint8_t mark = 0;
+    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    if (known < -1) return kError;
+    if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+    RegistryItem* const item = RegistryItem::make(*context_.interpreter, obj, false);
+    if (!item) return kError;
+    attach(item);
+    return put_tag(kRegistry | mark) ? kLeaf : kError;
+}
+
+// --- containers ---
+
+Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool counted) {
+    std::uint8_t mark = 0;
+    std::int64_t number = -1;
+    if (size > 0 || tag != kTuple) {
+        const std::int64_t known = remember(obj, mark);
+        if (known < -1) return kError;
+        if (known >= 0) {
+            if (remembered_[static_cast<std::size_t>(known)].unfinished) {
+                PyErr_Format(PyExc_RecursionError, "a %s that contains itself cannot cross",
+                             Py_TYPE(obj)->tp_name);
+                return kError;
+            }
+            return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+        }
+        if (mark) {
+            number = static_cast<std::int64_t>(remembered_.size()) - 1;
+            remembered_.back().unfinished = tag == kSlice || tag == kRange || tag == kFrozenSet;
+        }
+    }
+    if (!put_tag(tag | mark)) return kError;
+    if (counted && !put_varint(static_cast<std::uint64_t>(size))) return kError;
+    if (size == 0) {
+        if (number >= 0) remembered_.back().unfinished = false;
+        return kLeaf;
+    }
+    PyObject* iterator = nullptr;
+    if (tag == kSet || tag == kFrozenSet) {
+        iterator = PyObject_GetIter(obj);
+        if (!iterator) return kError;
+    }
+    if (!frames_.push({Py_NewRef(obj), iterator, nullptr, 0, size, number, tag})) {
+        Py_DECREF(obj);
+        Py_XDECREF(iterator);
+        PyErr_NoMemory();
+        return kError;
+    }
+    return kPushed;
+}
+
+void Encoder::pop() noexcept {
+    Frame frame = frames_.back();
+    frames_.pop();
+    if (frame.number >= 0) remembered_[static_cast<std::size_t>(frame.number)].unfinished = false;
+    Py_XDECREF(frame.key);
+    Py_XDECREF(frame.pending);
+    Py_DECREF(frame.obj);
+}
+
+Encoder::Step Encoder::value(PyObject* obj) {
+    PyTypeObject* const type = Py_TYPE(obj);
+    if (type == &PyLong_Type) {
+        long long small = 0;
+        if (!small_int(obj, small)) return mode_.native ? big_int(obj) : kIsForeign;
+        if (!reserve(9)) return kError;
+        size_ += put_small_int(base_ + size_, small);
+        return kLeaf;
+    }
+    if (type == &PyUnicode_Type) return text(obj);
+    if (type == &PyFloat_Type) {
+        if (!reserve(9)) return kError;
+        size_ += put_double(base_ + size_, obj);
+        return kLeaf;
+    }
+    if (obj == Py_None) return put_tag(kNone) ? kLeaf : kError;
+    if (type == &PyBool_Type) return put_tag(obj == Py_True ? kTrue : kFalse) ? kLeaf : kError;
+    if (type == &PyTuple_Type) return container(obj, kTuple, PyTuple_GET_SIZE(obj), true);
+    if (type == &PyBytes_Type) return bytes(obj);
+    if (mode_.native) {
+        if (type == &PyDict_Type) return container(obj, kDict, PyDict_GET_SIZE(obj), true);
+        if (type == &PyList_Type) return container(obj, kList, PyList_GET_SIZE(obj), true);
+        if (type == &PySet_Type) return container(obj, kSet, PySet_GET_SIZE(obj), true);
+        if (type == &PyFrozenSet_Type) return container(obj, kFrozenSet, PySet_GET_SIZE(obj), true);
+        if (type == &PyByteArray_Type) return bytes(obj);
+        if (type == &PyComplex_Type) {
+            const Py_complex z = PyComplex_AsCComplex(obj);
+            return put_tag(kComplex) && put(&z, sizeof z) ? kLeaf : kError;
+        }
+        if (type == &PySlice_Type) return container(obj, kSlice, 3, false);
+        if (type == &PyRange_Type) return container(obj, kRange, 3, false);
+        if (obj == Py_Ellipsis) return put_tag(kEllipsis) ? kLeaf : kError;
+        if (obj == Py_NotImplemented) return put_tag(kNotImplemented) ? kLeaf : kError;
+    }
+    // What follows may run Python code, which may drop the container's reference to it.
+    const PyRef alive = PyRef::borrow(obj);
+    Step step = kIsForeign;
+    if (type == &PyMemoryView_Type) {
+        step = memoryview(obj);
+    } else if (type == context_.recv_type) {
+        step = end(obj, Direction::kRecv);
+    } else if (type == context_.send_type) {
+        step = end(obj, Direction::kSend);
+    } else if (type == context_.channel_id_type) {
+        step = channel_id(obj);
+    } else {
+        step = registry(obj);
+    }
+    if (step != kIsForeign) return step;
+    if (explaining_ && mode_.pickle && pickles_alone(obj)) return kLeaf;
+    if (PyErr_Occurred() && !explaining_) return kError;
+    Py_XSETREF(foreign_, Py_NewRef(obj));
+    return kIsForeign;
+}
+
+// Writes items of the frame until one opens a frame of its own (kPushed) or it is done (kLeaf).
+Encoder::Step Encoder::next(Frame& frame) {
+    switch (frame.kind) {
+    case kTuple:
+        while (frame.pos < frame.size) {
+            const Step step = value(PyTuple_GET_ITEM(frame.obj, frame.pos++));
+            if (step != kLeaf) return step;
+        }
+        return kLeaf;
+    case kList:
+        while (frame.pos < frame.size) {
+            if (PyList_GET_SIZE(frame.obj) != frame.size) {
+                PyErr_SetString(PyExc_RuntimeError, "list changed size while it was being sent");
+                return kError;
+            }
+            const Step step = value(PyList_GET_ITEM(frame.obj, frame.pos++));
+            if (step != kLeaf) return step;
+        }
+        return kLeaf;
+    case kDict:
+        for (;;) {
+            if (frame.pending) {  // the key is written; now its value
+                const PyRef item(std::exchange(frame.pending, nullptr));
+                const Step step = value(item.get());  // may move `frame`
+                if (step != kLeaf) return step;
+                Py_CLEAR(frames_.back().key);
+                continue;
+            }
+            Py_CLEAR(frame.key);
+            PyObject* key = nullptr;
+            PyObject* item = nullptr;
+            const bool changed = PyDict_GET_SIZE(frame.obj) != frame.size;
+            if (!changed && !PyDict_Next(frame.obj, &frame.pos, &key, &item)) return kLeaf;
+            if (changed) {
+                PyErr_SetString(PyExc_RuntimeError, "dict changed size while it was being sent");
+                return kError;
+            }
+            frame.key = Py_NewRef(key);
+            frame.pending = Py_NewRef(item);
+            const Step step = value(key);
+            if (step != kLeaf) return step;
+        }
+    case kSet:
+    case kFrozenSet:
+        for (;;) {
+            const PyRef item(PyIter_Next(frame.pending));
+            if (!item) return PyErr_Occurred() ? kError : kLeaf;
+            ++frame.pos;
+            const Step step = value(item.get());
+            if (step != kLeaf) return step;
+        }
+    default: {  // kSlice, kRange
+        static const char* const names[] = {"start", "stop", "step"};
+        while (frame.pos < 3) {
+            const PyRef part(PyObject_GetAttrString(frame.obj, names[frame.pos++]));
+            if (!part) return kError;
+            const Step step = value(part.get());
+            if (step != kLeaf) return step;
+        }
+        return kLeaf;
+    }
+    }
+}
+
+Encoder::Result Encoder::run(PyObject* root) {
+    Step step = value(root);
+    while (step == kPushed || (step == kLeaf && !frames_.empty())) {
+        step = next(frames_.back());
+        if (step == kLeaf) pop();
+    }
+    return step == kLeaf ? Result::kDone : step == kIsForeign ? Result::kForeign : Result::kError;
+}
+
+int Encoder::write_whole_as_registry(PyObject* obj) {
+    RegistryItem* const item = RegistryItem::make(*context_.interpreter, obj, false);
+    if (!item) return -1;
+    attach(item);
+    return put_tag(kRegistry) ? 0 : -1;
+}
+
+// --- the pickle fallback's side (pickle.cpp) ---
+
+bool Encoder::has_own_way(Context& context, PyObject* obj) {
+    PyTypeObject* const type = Py_TYPE(obj);
+    return type == context.recv_type || type == context.send_type || type == context.channel_id_type ||
+           type == &PyMemoryView_Type || cpython::is_registered(obj);
+}
+
+int Encoder::write_pickle(PyObject* pickled, std::size_t references, PyObject* buffers) {
+    const Py_ssize_t count = PyList_GET_SIZE(buffers);
+    if (!put_varint(references) || !put_varint(static_cast<std::uint64_t>(count))) return -1;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        const Py_buffer* const buffer = PyPickleBuffer_GetBuffer(PyList_GET_ITEM(buffers, i));
+        if (!buffer) return -1;
+        Block* const block = Block::make(static_cast<std::size_t>(buffer->len));
+        if (!block || PyBuffer_ToContiguous(block->data(), buffer, buffer->len, 'A') < 0) {
+            if (block) block->release();
+            if (!PyErr_Occurred()) PyErr_NoMemory();
+            return -1;
+        }
+        attach(block);
+        if (!put_tag(buffer->readonly ? 1u : 0u)) return -1;
+    }
+    const auto n = static_cast<std::size_t>(PyBytes_GET_SIZE(pickled));
+    return put_varint(n) && put(PyBytes_AS_STRING(pickled), n) ? 0 : -1;
+}
+
+// --- what cannot cross ---
+
+bool Encoder::pickles_alone(PyObject* obj) {
+    Scratch scratch;
+    Parcel parcel;
+    return encode_pickled_or_fail(context_, obj, mode_, parcel, scratch) == 0;
+}
+
+// item['a'][3]
+PyObject* Encoder::path() const {
+    PyRef text(PyUnicode_FromString("item"));
+    for (std::size_t i = 0; text && i < frames_.size(); ++i) {
+        const Frame& frame = frames_[i];
+        switch (frame.kind) {
+        case kTuple:
+        case kList:
+            text = PyRef(PyUnicode_FromFormat("%U[%zd]", text.get(), frame.pos - 1));
+            break;
+        case kDict:
+            text = PyRef(frame.key ? PyUnicode_FromFormat("%U[%R]", text.get(), frame.key)
+                                   : PyUnicode_FromFormat("%U's key", text.get()));
+            break;
+        case kSlice:
+        case kRange:
+            text = PyRef(PyUnicode_FromFormat("%U.%s", text.get(),
+                                              frame.pos == 1   ? "start"
+                                              : frame.pos == 2 ? "stop"
+                                                               : "step"));
+            break;
+        default:
+            text = PyRef(PyUnicode_FromFormat("%U{...}", text.get()));
+        }
+    }
+    return text.release();
+}
+
+void Encoder::raise_not_shareable(PyObject* obj, PyObject* cause) {
+    const PyRef where(path());
+    if (!where) return;
+    PyRef message;
+    if (cause) {
+        message = PyRef(PyUnicode_FromFormat(
+            "cannot send %U: %s object cannot cross between interpreters (%s: %S)", where.get(),
+            Py_TYPE(obj)->tp_name, Py_TYPE(cause)->tp_name, cause));
+    } else {
+        message = PyRef(PyUnicode_FromFormat(
+            "cannot send %U: %s object does not cross natively, and pickling is switched off for this "
+            "channel (create(pickle=False))",
+            where.get(), Py_TYPE(obj)->tp_name));
+    }
+    if (!message) return;
+    const PyRef error(PyObject_CallOneArg(context_.not_shareable_error, message.get()));
+    if (!error) return;
+    if (cause) PyException_SetCause(error.get(), Py_NewRef(cause));
+    PyErr_SetObject(context_.not_shareable_error, error.get());
+}
+
+void Encoder::explain(PyObject* root, PyObject* cause) {
+    explaining_ = true;
+    const Result result = run(root);
+    PyRef inner(PyErr_GetRaisedException());
+    if (result == Result::kForeign && foreign_) {
+        // The part that cannot be pickled by itself; its own error says more than the whole's.
+        raise_not_shareable(foreign_, mode_.pickle ? (inner ? inner.get() : cause) : nullptr);
+        return;
+    }
+    while (!frames_.empty()) pop();
+    raise_not_shareable(root, cause);
+}
+
+}  // namespace interpchannels

@@ -1,0 +1,122 @@
+// A Python value to a parcel.
+//
+// Exact built-in types are written natively; ends, ChannelIDs, buffers and what CPython's registry knows as
+// attachments; a value with anything else in it goes through pickle as a whole, so that sharing and cycles
+// are pickle's. Nothing here recurses: depth costs heap, not stack.
+//
+// Sharing: an object that more than one reference points to is remembered at its first sight and referred to
+// at the next; one with a single reference can be met only once (the observation is marshal's). The encoder
+// holds what it remembers, so an address means one object for as long as it runs.
+//
+// Invariant: encode() either fills the parcel or leaves nothing behind; no lock is held.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "channel/parcel.hpp"
+#include "crossing/context.hpp"
+#include "crossing/format.hpp"
+#include "crossing/pod_vector.hpp"
+
+namespace interpchannels {
+
+// What may cross, and how.
+struct CrossingMode {
+    bool native = true;   // false: only what CPython's module shares without its fallback
+    bool pickle = true;   // pickle as the last resort
+    bool views = false;   // a memoryview shares its memory (the drop-in) instead of being copied
+};
+
+// The common small values, without any of the machinery: None, bools, ints of 64 bits, floats, short ASCII
+// str and short bytes. Attached. True where it did it.
+bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept;
+
+// Attached; may run Python code. `scratch` stays with the parcel. 0, or -1 with an exception set.
+int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch);
+
+class Encoder {
+public:
+    Encoder(Context& context, CrossingMode mode, Scratch& scratch) noexcept
+        : context_(context), mode_(mode), base_(scratch.bytes), scratch_(scratch.bytes) {}
+    ~Encoder();
+    Encoder(const Encoder&) = delete;
+    Encoder& operator=(const Encoder&) = delete;
+
+    enum class Result : std::uint8_t { kDone, kError, kForeign };
+    // kForeign: an object that only pickle may know is in it.
+    Result run(PyObject* root);
+    void move_into(Parcel& parcel) noexcept;
+
+    // As one item of CPython's registry. 0, or -1 with CPython's own error set.
+    int write_whole_as_registry(PyObject* obj);
+
+    // For the pickle fallback: objects that pickle must not see, each of which run() writes by itself; and
+    // what pickle made of the rest. 0, or -1 with an exception set.
+    static bool has_own_way(Context& context, PyObject* obj);
+    int write_pickle(PyObject* pickled, std::size_t references, PyObject* buffers);
+
+    // Looks for the first part of `root` that cannot cross by itself and raises NotShareableError with its
+    // path; `cause`, the error that pickle gave for the whole, becomes its cause. Always leaves an
+    // exception set.
+    void explain(PyObject* root, PyObject* cause);
+
+private:
+    struct Frame {
+        PyObject* obj;      // strong
+        PyObject* pending;  // dict: the value of `key`, strong; sets: the iterator, strong
+        PyObject* key;      // dict: the key that is being written, strong
+        Py_ssize_t pos;
+        Py_ssize_t size;
+        std::int64_t number;  // among what is remembered, or -1
+        Tag kind;
+    };
+    struct Remembered {
+        PyObject* obj;    // strong; its number is its index
+        bool unfinished;  // one that is made after its parts (slice, range, frozenset), and is open
+    };
+    enum Step : int { kError = -1, kLeaf = 0, kPushed = 1, kIsForeign = 2 };
+
+    Step value(PyObject* obj);
+    Step container(PyObject* obj, Tag tag, Py_ssize_t size, bool counted);
+    Step next(Frame& frame);
+    Step text(PyObject* str);
+    Step bytes(PyObject* obj);
+    Step big_int(PyObject* obj);
+    Step memoryview(PyObject* obj);
+    Step end(PyObject* obj, Direction direction);
+    Step channel_id(PyObject* obj);
+    Step registry(PyObject* obj);
+    void pop() noexcept;
+    bool pickles_alone(PyObject* obj);
+    void raise_not_shareable(PyObject* obj, PyObject* cause);
+
+    // The number of an object that was met before, or -1; otherwise remembers it where that is worth it and
+    // says so in `mark`. -2: an exception is set.
+    std::int64_t remember(PyObject* obj, std::uint8_t& mark);
+    int rehash();
+
+    bool reserve(std::size_t n);
+    bool put(const void* data, std::size_t n);
+    bool put_tag(unsigned tag) { const auto b = static_cast<std::uint8_t>(tag); return put(&b, 1); }
+    bool put_varint(std::uint64_t n);
+    void attach(Attachment* attachment) noexcept;
+    PyObject* path() const;
+
+    Context& context_;
+    const CrossingMode mode_;
+    std::byte* base_;
+    std::byte* const scratch_;
+    std::size_t size_ = 0;
+    std::size_t room_ = kInlineMax;
+    Attachment* first_ = nullptr;
+    Attachment* last_ = nullptr;
+    PodVector<Frame, 16> frames_;
+    PodVector<Remembered, 16> remembered_;
+    std::uint32_t* buckets_ = nullptr;  // number + 1, or 0; open addressing, once there are many
+    std::size_t bucket_mask_ = 0;
+    PyObject* foreign_ = nullptr;       // strong
+    bool explaining_ = false;
+};
+
+}  // namespace interpchannels

@@ -1,0 +1,54 @@
+// The bytes of a parcel: one tag, then what the tag says. Private to the process and to this version; never
+// stored, never sent outside.
+//
+//   value   := tag payload
+//   tag     := one of Tag, or'ed with kRemember where the object may be met again: it then gets the next
+//              number, and Ref(number) stands for it
+//   varint  := 7 bits a byte, low first
+// Everything else is in the machine's own byte order. Containers are written before their items, so that an
+// item can refer to the container it lies in.
+#pragma once
+
+#include <cstdint>
+
+namespace interpchannels {
+
+enum Tag : std::uint8_t {
+    kNone = 1,
+    kTrue,
+    kFalse,
+    kEllipsis,
+    kNotImplemented,
+    kInt8,      // 1 byte
+    kInt64,     // 8 bytes
+    kIntBig,    // varint n, n bytes, two's complement
+    kFloat,     // 8 bytes
+    kComplex,   // 16 bytes
+    kStrAscii,  // varint length, bytes; likewise the next three
+    kStrLatin1,
+    kStrUcs2,
+    kStrUcs4,
+    kBytes,
+    kByteArray,
+    kTuple,      // varint n, n values; likewise the next three
+    kList,
+    kSet,
+    kFrozenSet,
+    kDict,       // varint n, n times key, value
+    kSlice,      // three values
+    kRange,      // three values
+    kRef,        // varint number
+    kLoanBytes,  // [attachment Loan]
+    kLoanStr,    // tag of the kind, varint length [attachment Loan]
+    kMemory,     // a memoryview: layout (see memory.hpp) [attachment Block]
+    kView,       // the same over [attachment View]
+    kEnd,        // 1 byte direction [attachment EndTicket]
+    kChannelId,  // 8 bytes cid, 1 byte end, 1 byte resolve, 1 byte counted [attachment IdTicket if counted]
+    kRegistry,   // [attachment RegistryItem]
+    kPickle,     // whole value only: varint references, varint buffers, varint n, n bytes of pickle
+                 // [attachments: the values that the pickle refers to, then Blocks]
+};
+
+inline constexpr std::uint8_t kRemember = 0x80;
+
+}  // namespace interpchannels

@@ -1,0 +1,133 @@
+#include "crossing/pickle.hpp"
+
+namespace interpchannels {
+namespace {
+
+constexpr const char* kStateName = "interpchannels.pickling";
+
+struct Pickling {
+    Context* context;
+    PyObject* references;  // borrowed list
+};
+
+// Pickler.reducer_override: what has a way of its own becomes a reference to it.
+PyObject* reduce(PyObject* capsule, PyObject* obj) {
+    auto* const state = static_cast<Pickling*>(PyCapsule_GetPointer(capsule, kStateName));
+    if (!state) return nullptr;
+    if (!Encoder::has_own_way(*state->context, obj)) Py_RETURN_NOTIMPLEMENTED;
+    const Py_ssize_t number = PyList_GET_SIZE(state->references);
+    if (PyList_Append(state->references, obj) < 0) return nullptr;
+    return Py_BuildValue("O(n)", state->context->load_attachment, number);
+}
+
+PyMethodDef reduce_def = {"reducer_override", reduce, METH_O, nullptr};
+
+// A subclass, since only a subclass's instances have a place for reducer_override.
+PyObject* pickler_type(Context& context) {
+    if (context.pickler_type) return context.pickler_type;
+    const PyRef module(PyImport_ImportModule("_pickle"));
+    if (!module) return nullptr;
+    const PyRef base(PyObject_GetAttrString(module.get(), "Pickler"));
+    if (!base) return nullptr;
+    context.pickler_type = PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyType_Type), "s(O){}",
+                                                 "ChannelPickler", base.get());
+    return context.pickler_type;
+}
+
+thread_local PyObject* loading = nullptr;  // borrowed: the references of the load in progress
+
+class Loading {
+public:
+    explicit Loading(PyObject* references) noexcept : outer_(std::exchange(loading, references)) {}
+    ~Loading() { loading = outer_; }
+    Loading(const Loading&) = delete;
+    Loading& operator=(const Loading&) = delete;
+
+private:
+    PyObject* const outer_;
+};
+
+}  // namespace
+
+int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel,
+                           Scratch& scratch) {
+    PyObject* const type = pickler_type(context);
+    if (!type) return -1;
+    const PyRef io(PyImport_ImportModule("_io"));
+    const PyRef file(io ? PyObject_CallMethod(io.get(), "BytesIO", nullptr) : nullptr);
+    const PyRef references(PyList_New(0));
+    const PyRef buffers(PyList_New(0));
+    if (!file || !references || !buffers) return -1;
+    const PyRef append(PyObject_GetAttrString(buffers.get(), "append"));
+    const PyRef args(Py_BuildValue("(Oi)", file.get(), 5));
+    const PyRef kwargs(append ? Py_BuildValue("{sO}", "buffer_callback", append.get()) : nullptr);
+    if (!args || !kwargs) return -1;
+    const PyRef pickler(PyObject_Call(type, args.get(), kwargs.get()));
+    if (!pickler) return -1;
+
+    Pickling state{&context, references.get()};
+    {
+        const PyRef capsule(PyCapsule_New(&state, kStateName, nullptr));
+        const PyRef hook(capsule ? PyCFunction_New(&reduce_def, capsule.get()) : nullptr);
+        if (!hook || PyObject_SetAttrString(pickler.get(), "reducer_override", hook.get()) < 0) return -1;
+        const PyRef done(PyObject_CallMethod(pickler.get(), "dump", "O", obj));
+        // The state leaves with this frame, and somebody may have kept the pickler.
+        PyCapsule_SetPointer(capsule.get(), &state);
+        if (!done) return -1;
+        if (PyObject_DelAttrString(pickler.get(), "reducer_override") < 0) PyErr_Clear();
+    }
+    const PyRef pickled(PyObject_CallMethod(file.get(), "getvalue", nullptr));
+    if (!pickled) return -1;
+
+    Encoder encoder(context, mode, scratch);
+    const Py_ssize_t count = PyList_GET_SIZE(references.get());
+    if (encoder.write_pickle(pickled.get(), static_cast<std::size_t>(count), buffers.get()) < 0) return -1;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        if (encoder.run(PyList_GET_ITEM(references.get(), i)) != Encoder::Result::kDone) {
+            if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, "a shareable type changed its mind");
+            return -1;
+        }
+    }
+    encoder.move_into(parcel);
+    return 0;
+}
+
+int encode_pickled(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch) {
+    if (encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0) return 0;
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError) ||
+        PyErr_ExceptionMatches(PyExc_RecursionError)) {
+        return -1;
+    }
+    const PyRef cause(PyErr_GetRaisedException());
+    Encoder(context, mode, scratch).explain(obj, cause.get());
+    return -1;
+}
+
+PyObject* load_pickled(Context& context, const char* data, Py_ssize_t size, PyObject* references,
+                       PyObject* buffers) {
+    if (!context.pickle_loads) {
+        const PyRef module(PyImport_ImportModule("_pickle"));
+        if (!module) return nullptr;
+        context.pickle_loads = PyObject_GetAttrString(module.get(), "loads");
+        if (!context.pickle_loads) return nullptr;
+    }
+    const PyRef view(PyMemoryView_FromMemory(const_cast<char*>(data), size, PyBUF_READ));
+    const PyRef args(view ? PyTuple_Pack(1, view.get()) : nullptr);
+    const PyRef kwargs(args ? Py_BuildValue("{sO}", "buffers", buffers) : nullptr);
+    if (!kwargs) return nullptr;
+    const Loading scope(references);
+    return PyObject_Call(context.pickle_loads, args.get(), kwargs.get());
+}
+
+PyObject* load_reference(PyObject*, PyObject* number) {
+    const Py_ssize_t i = PyLong_AsSsize_t(number);
+    if (i == -1 && PyErr_Occurred()) return nullptr;
+    if (!loading || i < 0 || i >= PyList_GET_SIZE(loading)) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this pickle belongs to a channel: it can only be loaded by receiving it");
+        return nullptr;
+    }
+    return Py_NewRef(PyList_GET_ITEM(loading, i));
+}
+
+}  // namespace interpchannels

@@ -1,0 +1,55 @@
+// Every private symbol of CPython that the project uses, by version; no other file names one.
+//
+// They are looked up when the module is imported, so that a CPython without one gives an ImportError that
+// names it, instead of a crash. Optional ones are null where they are missing, and their users say what
+// they do then.
+//
+//   what                    3.12, 3.13                               3.14, 3.15
+//   data of an object       _PyObject_GetCrossInterpreterData        _PyObject_GetXIData
+//   object of a data        _PyCrossInterpreterData_NewObject        _PyXIData_NewObject
+//   release of a data       _PyCrossInterpreterData_Release          _PyXIData_Release
+//   is a type registered    _PyCrossInterpreterData_Lookup           _PyXIData_Lookup
+//   register a type         _PyCrossInterpreterData_RegisterClass    _PyXIData_RegisterClass
+//   unregister a type       _PyCrossInterpreterData_UnregisterClass  _PyXIData_UnregisterClass
+//   at an interpreter's end _Py_AtExit (3.12), PyUnstable_AtExit     PyUnstable_AtExit
+//   run in an interpreter   _PyEval_AddPendingCall (optional)        the same
+#pragma once
+
+#include <cstdint>
+
+#include "interpreter/python.hpp"
+
+namespace interpchannels::cpython {
+
+// CPython's cross-interpreter data; the same five fields from 3.12 to 3.15 (struct _xid, struct _xidata).
+struct XiData {
+    void* data;
+    PyObject* obj;
+    std::int64_t interpid;
+    PyObject* (*new_object)(XiData*);
+    void (*free)(void*);
+};
+static_assert(sizeof(XiData) == 4 * sizeof(void*) + sizeof(std::int64_t), "CPython's layout");
+
+using GetData = int (*)(PyThreadState*, PyObject*, XiData*);
+
+// Finds the symbols. Attached; idempotent; -1 with ImportError set.
+int load();
+
+// All attached. `data` is zeroed memory of ours; after a success release() it in the interpreter that
+// made it, once.
+int get_data(PyObject* obj, XiData* data, bool with_fallback);
+PyObject* new_object(XiData* data);
+int release(XiData* data);
+bool is_registered(PyObject* obj);  // clears errors
+int register_class(PyTypeObject* type, GetData get);
+int unregister_class(PyTypeObject* type);
+
+// Calls f(data) when the interpreter has been finalized, attached to it. -1 with an exception set.
+int at_exit(PyInterpreterState* interp, void (*f)(void*), void* data);
+
+// Asks a thread of `interp` to call f(data) between bytecodes. From any thread. False where this CPython
+// has no such thing, or its queue is full.
+bool add_pending_call(PyInterpreterState* interp, int (*f)(void*), void* data) noexcept;
+
+}  // namespace interpchannels::cpython

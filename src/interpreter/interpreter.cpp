@@ -1,0 +1,321 @@
+#include "interpreter/interpreter.hpp"
+
+#include <new>
+#include <thread>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+#include "channel/associated_ends.hpp"
+#include "channel/tables.hpp"
+#include "interpreter/cpython_private.hpp"
+
+namespace interpchannels {
+namespace {
+
+// All live tokens. The lock protects the list; a leaf.
+SpinLock registry_lock;
+Interpreter* registry = nullptr;
+std::atomic<std::int64_t> loans_out{0};
+
+#if defined(__unix__) || defined(__APPLE__)
+void before_fork() { registry_lock.lock(); }
+void after_fork_in_parent() { registry_lock.unlock(); }
+void after_fork_in_child() {
+    Interpreter::forget_blocked_in_child();
+    registry_lock.unlock();
+}
+bool register_own_fork_handlers() noexcept {
+    static const bool done =
+        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+    return done;
+}
+#else
+bool register_own_fork_handlers() noexcept { return true; }
+#endif
+
+Owned* ended_mark() noexcept {
+    static char mark;
+    return reinterpret_cast<Owned*>(&mark);
+}
+
+}  // namespace
+
+// --- Owned ---
+
+Owned::Owned(Interpreter& owner) noexcept : owner_(owner) {
+    owner.ref();
+    owner.adopt(*this);
+    loans_out.fetch_add(1, std::memory_order_relaxed);  // a statistic
+}
+
+Owned::~Owned() {
+    loans_out.fetch_sub(1, std::memory_order_relaxed);
+    owner_.unref();
+}
+
+void Owned::unref() noexcept {
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+void Owned::release() noexcept {
+    if (owner_.is_attached_here()) {
+        owner_.forget(*this);
+        give_back();
+        delete this;
+        return;
+    }
+    if (!owner_.push_returned(*this)) unref();  // it ended, and outlive() has run or is about to
+}
+
+// --- the token ---
+
+Interpreter::Interpreter(PyInterpreterState* state, std::int64_t id) noexcept
+    : state_(state), id_(id), main_(state == PyInterpreterState_Main()) {}
+
+Interpreter* Interpreter::current() {
+    PyInterpreterState* const state = PyInterpreterState_Get();
+    const std::int64_t id = PyInterpreterState_GetID(state);
+    if (id < 0) return nullptr;
+    {
+        SpinGuard guard(registry_lock);
+        for (Interpreter* i = registry; i; i = i->next_) {
+            if (i->id_ == id) return i;
+        }
+    }
+    // Only threads of this interpreter could add it meanwhile, and they need its GIL.
+    auto* made = new (std::nothrow) Interpreter(state, id);
+    if (!made) {
+        PyErr_NoMemory();
+        return nullptr;
+    }
+    if (!register_fork_handlers() || !register_own_fork_handlers()) {
+        delete made;
+        PyErr_NoMemory();
+        return nullptr;
+    }
+    if (cpython::at_exit(state, at_end, made) < 0) {
+        delete made;
+        return nullptr;
+    }
+    SpinGuard guard(registry_lock);
+    made->next_ = registry;
+    registry = made;
+    return made;
+}
+
+void Interpreter::unref() noexcept {
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+// --- loans ---
+
+void Interpreter::adopt(Owned& thing) noexcept {
+    SpinGuard guard(lock_);
+    thing.next_ = out_;
+    if (out_) out_->prev_ = &thing;
+    out_ = &thing;
+}
+
+void Interpreter::forget(Owned& thing) noexcept {
+    SpinGuard guard(lock_);
+    (thing.prev_ ? thing.prev_->next_ : out_) = thing.next_;
+    if (thing.next_) thing.next_->prev_ = thing.prev_;
+}
+
+bool Interpreter::push_returned(Owned& thing) noexcept {
+    Owned* head = returned_.load(std::memory_order_relaxed);
+    do {
+        if (head == ended_mark()) return false;
+        thing.next_returned_ = head;
+        // Release pairs with the acquire in drain() and end(): the link, and the receiver's last reads.
+    } while (!returned_.compare_exchange_weak(head, &thing, std::memory_order_release,
+                                              std::memory_order_relaxed));
+    ask_for_drain();
+    return true;
+}
+
+void Interpreter::ask_for_drain() noexcept {
+    // end() waits for asking_ to become 0 after it set ended_, so the interpreter's state is there while
+    // it is used here: sequentially consistent, since each side stores one and then loads the other.
+    asking_.fetch_add(1);
+    if (!ended_.load() && !drain_asked_.exchange(true)) {
+        // Where this fails, the next loan, the next give-back or the end drains.
+        if (!cpython::add_pending_call(state_, drain_pending, this)) drain_asked_.store(false);
+    }
+    asking_.fetch_sub(1);
+}
+
+int Interpreter::drain_pending(void* self) {
+    auto& interpreter = *static_cast<Interpreter*>(self);
+    interpreter.drain_asked_.store(false);  // first: what is pushed from here on asks again
+    SavedException saved;
+    interpreter.drain();
+    return 0;
+}
+
+void Interpreter::drain() noexcept {
+    Owned* head = returned_.load(std::memory_order_relaxed);
+    do {
+        if (!head || head == ended_mark()) return;
+    } while (!returned_.compare_exchange_weak(head, nullptr, std::memory_order_acquire,
+                                              std::memory_order_relaxed));
+    give_back_all(head);
+}
+
+void Interpreter::give_back_all(Owned* first) noexcept {
+    while (first) {
+        Owned* const next = first->next_returned_;
+        forget(*first);
+        first->give_back();
+        delete first;
+        first = next;
+    }
+}
+
+std::int64_t Interpreter::outstanding_loans() noexcept {
+    return loans_out.load(std::memory_order_relaxed);
+}
+
+// --- the end ---
+
+void Interpreter::at_end(void* self) {
+    auto* interpreter = static_cast<Interpreter*>(self);
+    interpreter->end();
+    interpreter->unref();
+}
+
+// Attached, in the last thread of the interpreter; its modules are gone.
+void Interpreter::end() noexcept {
+    begin_ending();
+    close_handles();
+
+    // Items that go with their interpreter.
+    std::ptrdiff_t count = 0;
+    if (auto* list = drop_in_table().list(count)) {
+        for (std::ptrdiff_t i = 0; i < count; ++i) list[i]->forget_interpreter(id_);
+        drop_in_table().free_list(list, count);
+    }
+    if (auto* list = package_table().list(count)) {
+        for (std::ptrdiff_t i = 0; i < count; ++i) {
+            if (list[i]->unbound_op()) list[i]->clear_sender(id_, AssociatedChannel::kUnboundRemove);
+        }
+        package_table().free_list(list, count);
+    }
+
+    // Loans: what came back is given back, what is out is made independent.
+    Owned* returned = returned_.exchange(ended_mark(), std::memory_order_acq_rel);
+    give_back_all(returned);
+    while (Owned* thing = out_) {
+        forget(*thing);
+        thing->outlive();
+        thing->unref();
+    }
+
+    ended_.store(true);
+    while (asking_.load() != 0) std::this_thread::yield();  // a few instructions each
+    SpinGuard guard(registry_lock);
+    for (Interpreter** link = &registry; *link; link = &(*link)->next_) {
+        if (*link == this) {
+            *link = next_;
+            break;
+        }
+    }
+}
+
+// --- workers ---
+
+Interpreter::Census Interpreter::count_workers() noexcept {
+    Census census;
+    SpinGuard guard(registry_lock);
+    for (Interpreter* i = registry; i; i = i->next_) {
+        if (!i->worker_.load(std::memory_order_relaxed)) continue;
+        ++census.alive;
+        if (i->waits_.blocked() > 0) ++census.blocked;
+    }
+    return census;
+}
+
+void Interpreter::wake_workers() noexcept {
+    // Each under a count of its own, since end() wakes and must not hold the registry's lock.
+    for (;;) {
+        Interpreter* found = nullptr;
+        {
+            SpinGuard guard(registry_lock);
+            for (Interpreter* i = registry; i && !found; i = i->next_) {
+                if (i->worker_.load(std::memory_order_relaxed) && !i->waits_.ended()) found = i;
+            }
+            if (found) found->ref();
+        }
+        if (!found) return;
+        found->begin_ending();
+        found->unref();
+    }
+}
+
+// In the child of a fork, which holds registry_lock: the threads that were blocked are gone.
+void Interpreter::forget_blocked_in_child() noexcept {
+    for (Interpreter* i = registry; i; i = i->next_) {
+        i->waits_.clear_after_fork();
+        i->lock_.unlock();
+    }
+}
+
+// --- end handles ---
+
+void Interpreter::link(EndHandle& handle) noexcept {
+    SpinGuard guard(lock_);
+    handle.prev_ = nullptr;
+    handle.next_ = handles_;
+    if (handles_) handles_->prev_ = &handle;
+    handles_ = &handle;
+}
+
+void Interpreter::unlink(EndHandle& handle) noexcept {
+    SpinGuard guard(lock_);
+    (handle.prev_ ? handle.prev_->next_ : handles_) = handle.next_;
+    if (handle.next_) handle.next_->prev_ = handle.prev_;
+}
+
+void Interpreter::close_handles() {
+    while (EndHandle* handle = handles_) handle->close();  // unlinks it; the GIL protects the head
+}
+
+void EndHandle::open(Interpreter& owner, Ref<CountedChannel> channel, Direction direction) noexcept {
+    owner_ = &owner;
+    owner.ref();
+    channel_ = std::move(channel);
+    direction_ = direction;
+    closed_.store(false, std::memory_order_relaxed);  // published with the object
+    owner.link(*this);
+}
+
+void EndHandle::close() {
+    // Release pairs with the acquire in the engine's must_leave() and in closed().
+    if (!owner_ || closed_.exchange(true, std::memory_order_acq_rel)) return;
+    owner_->unlink(*this);
+    const bool last = channel_->drop(direction_);
+    // Closed, then look for who is blocked: pairs with the fences of those who link, then look.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    // The channel outlives the call even where the object is deallocated while detached.
+    Ref<CountedChannel> channel = channel_;
+    const Direction direction = direction_;
+    const ChannelStats stats = channel->stats();
+    if (!last && stats.waiting_receivers == 0 && stats.waiting_senders == 0) return;
+    while_detached([&] {
+        if (last) {
+            channel->last_gone(direction);
+        } else {
+            channel->wake_all();
+        }
+    });
+}
+
+void EndHandle::discard() {
+    close();
+    channel_ = {};
+    if (Interpreter* owner = std::exchange(owner_, nullptr)) owner->unref();
+}
+
+}  // namespace interpchannels

@@ -1,0 +1,84 @@
+// Python.h, and the few helpers that every file above the engine needs.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <utility>
+
+static_assert(PY_VERSION_HEX >= 0x030C0000, "interpchannels needs CPython 3.12 or newer");
+
+namespace interpchannels {
+
+// An owned reference. Attached to the object's interpreter wherever it is made, moved or destroyed.
+class PyRef {
+public:
+    PyRef() = default;
+    explicit PyRef(PyObject* owned) noexcept : p_(owned) {}
+    static PyRef borrow(PyObject* p) noexcept { return PyRef(Py_XNewRef(p)); }
+    PyRef(PyRef&& other) noexcept : p_(std::exchange(other.p_, nullptr)) {}
+    PyRef& operator=(PyRef&& other) noexcept {
+        PyObject* const old = std::exchange(p_, std::exchange(other.p_, nullptr));
+        Py_XDECREF(old);
+        return *this;
+    }
+    PyRef(const PyRef&) = delete;
+    PyRef& operator=(const PyRef&) = delete;
+    ~PyRef() { Py_XDECREF(p_); }
+
+    PyObject* get() const noexcept { return p_; }
+    PyObject* release() noexcept { return std::exchange(p_, nullptr); }
+    explicit operator bool() const noexcept { return p_ != nullptr; }
+
+private:
+    PyObject* p_ = nullptr;
+};
+
+// The thread's state where it is attached, else nullptr.
+inline PyThreadState* attached_state() noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyThreadState_GetUnchecked();
+#else
+    return _PyThreadState_UncheckedGet();
+#endif
+}
+
+// Runs f() detached, attached before and after. Re-attaching while the interpreter finalizes ends the
+// thread: by unwinding on 3.12 and 3.13 (so no caller may be noexcept or hold what its destructor does not
+// let go of), by never returning on 3.14.
+template <class F>
+auto detached(F&& f) {
+    PyThreadState* const state = PyEval_SaveThread();
+    if constexpr (std::is_void_v<decltype(f())>) {
+        f();
+        PyEval_RestoreThread(state);
+    } else {
+        auto result = f();
+        PyEval_RestoreThread(state);
+        return result;
+    }
+}
+
+// The same from a thread that may be detached already.
+template <class F>
+void while_detached(F&& f) {
+    if (attached_state()) {
+        detached(std::forward<F>(f));
+    } else {
+        f();
+    }
+}
+
+// Puts an exception aside while clean-up runs.
+class SavedException {
+public:
+    SavedException() noexcept : exception_(PyErr_GetRaisedException()) {}
+    ~SavedException() { PyErr_SetRaisedException(exception_); }
+    SavedException(const SavedException&) = delete;
+    SavedException& operator=(const SavedException&) = delete;
+
+private:
+    PyObject* exception_;
+};
+
+}  // namespace interpchannels

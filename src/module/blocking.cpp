@@ -1,0 +1,132 @@
+#include "module/blocking.hpp"
+
+#include <cmath>
+
+namespace interpchannels {
+namespace {
+
+constexpr Nanos kAttachedSpin = 2'000;        // MEASURED: saves the detach where the peer is quick
+constexpr Nanos kSignalSlice = 100'000'000;   // a signal that another thread took is seen within this
+
+std::atomic<unsigned long> signal_thread{0};
+
+bool handles_signals(Context& context) noexcept {
+    return context.interpreter->is_main() &&
+           PyThread_get_thread_ident() == signal_thread.load(std::memory_order_relaxed);
+}
+
+WaitFor wait_for(Context& context, Nanos deadline, const std::atomic<bool>* cancelled) noexcept {
+    WaitFor wait;
+    wait.deadline = deadline;
+    wait.cancelled = cancelled;
+    wait.group = &context.interpreter->waits();
+    if (handles_signals(context)) {
+        wait.interruptible = true;
+        wait.slice = kSignalSlice;
+    }
+    return wait;
+}
+
+// Raises an exception that came too late for the call that was waiting, as soon as bytecode runs again.
+int raise_late(void* exception) {
+    PyErr_SetRaisedException(static_cast<PyObject*>(exception));
+    return -1;
+}
+
+}  // namespace
+
+void set_signal_thread(unsigned long ident) noexcept {
+    signal_thread.store(ident, std::memory_order_relaxed);
+}
+
+Status blocking_send(Context& context, Channel& channel, Parcel& parcel, bool until_taken, Nanos deadline,
+                     const std::atomic<bool>* cancelled) {
+    Status status = Status::kWouldBlock;
+    if (!until_taken) {
+        status = channel.try_send(parcel, context.interpreter->id());
+        if (status == Status::kOkOwing) {
+            detached([&] { channel.settle(); });
+            return Status::kOk;
+        }
+        if (status == Status::kWouldBlock && deadline == 0) return Status::kTimeout;
+    }
+    if (status != Status::kWouldBlock && status != Status::kContended) return status;
+
+    const WaitFor wait = wait_for(context, deadline, cancelled);
+    Offer offer(channel, parcel, context.interpreter->id(), until_taken);
+    for (;;) {
+        status = detached([&] { return offer.wait(wait); });
+        if (status != Status::kInterrupted || PyErr_CheckSignals() == 0) {
+            if (status != Status::kInterrupted) return status;
+            continue;
+        }
+        PyObject* const exception = PyErr_GetRaisedException();
+        const bool withdrawn = detached([&] { return offer.withdraw(); });
+        if (withdrawn) {
+            PyErr_SetRaisedException(exception);
+            return Status::kInterrupted;
+        }
+        // It was taken meanwhile: the send succeeded, and the exception comes right after it.
+        if (Py_AddPendingCall(raise_late, exception) != 0) {
+            PyErr_SetRaisedException(exception);
+            return Status::kInterrupted;
+        }
+        return Status::kOk;
+    }
+}
+
+Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch, Nanos deadline,
+                     const std::atomic<bool>* cancelled) {
+    Status status = channel.try_recv(parcel, scratch);
+    if (status == Status::kWouldBlock) {
+        if (deadline == 0) return Status::kTimeout;
+        if (channel.spin_attached(context.interpreter->id(), kAttachedSpin)) {
+            status = channel.try_recv(parcel, scratch);
+        }
+    }
+    if (status == Status::kOkOwing) {
+        detached([&] { channel.settle(); });
+        return Status::kOk;
+    }
+    if (status != Status::kWouldBlock && status != Status::kContended) return status;
+
+    const WaitFor wait = wait_for(context, deadline, cancelled);
+    for (;;) {
+        status = detached([&] { return channel.recv(parcel, scratch, wait); });
+        if (status != Status::kInterrupted) return status;
+        if (PyErr_CheckSignals() < 0) return status;
+    }
+}
+
+bool parse_timeout(PyObject* timeout, Nanos& deadline) {
+    if (!timeout || timeout == Py_None) {
+        deadline = kNever;
+        return true;
+    }
+    const double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_OverflowError)) {  // an int beyond every float
+            PyErr_Clear();
+            const int negative = PyObject_RichCompareBool(timeout, Py_False, Py_LT);
+            if (negative < 0) return false;
+            if (!negative) {
+                deadline = kNever;
+                return true;
+            }
+            PyErr_SetString(PyExc_ValueError, "timeout must not be negative");
+        } else if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_TypeError, "timeout must be None or a number of seconds, not %.200s",
+                         Py_TYPE(timeout)->tp_name);
+        }
+        return false;
+    }
+    if (std::isnan(seconds) || seconds < 0) {
+        PyErr_Format(PyExc_ValueError, "timeout must be None or a number of seconds >= 0, not %R", timeout);
+        return false;
+    }
+    deadline = seconds == 0 ? 0 : deadline_after(seconds);
+    return true;
+}
+
+}  // namespace interpchannels

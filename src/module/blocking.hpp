@@ -1,0 +1,32 @@
+// The bridge between a Python call and the engine: fast while attached, then detached until it is done.
+//
+// Everything here is called attached and returns attached. A call that blocks ends at an item or a place,
+// its deadline, the close of the channel or the handle, the end of the interpreter, or a signal; it never
+// polls for items. Only the main thread of the main interpreter handles signals: it is interrupted by one
+// that it takes itself, and wakes ten times a second for one that another thread took.
+#pragma once
+
+#include <atomic>
+
+#include "channel/channel.hpp"
+#include "crossing/context.hpp"
+
+namespace interpchannels {
+
+// kOk; kClosed, kTimeout, kCancelled, kEnding, kNoMemory: nothing was sent and no exception is set;
+// kInterrupted: nothing was sent and a signal handler's exception is set. `deadline` 0 tries once.
+Status blocking_send(Context& context, Channel& channel, Parcel& parcel, bool until_taken, Nanos deadline,
+                     const std::atomic<bool>* cancelled);
+
+// kOk and the parcel; kClosed, kTimeout, kCancelled, kEnding; kInterrupted with an exception set.
+Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch, Nanos deadline,
+                     const std::atomic<bool>* cancelled);
+
+// The deadline that a Python timeout means: None or infinity is kNever, 0 is 0 ("try once"). False with
+// TypeError or ValueError set.
+bool parse_timeout(PyObject* timeout, Nanos& deadline);
+
+// Remembers which thread handles signals. In the main interpreter, once.
+void set_signal_thread(unsigned long ident) noexcept;
+
+}  // namespace interpchannels

@@ -1,0 +1,578 @@
+// RecvChannel and SendChannel: the ends that people hold.
+//
+// An end object is one counted handle (EndHandle). Sending and receiving through it touch no table and,
+// where nobody has to wait, take one lock and stay attached.
+#include <cstdio>
+#include <random>
+
+#include "channel/tables.hpp"
+#include "crossing/decoder.hpp"
+#include "crossing/encoder.hpp"
+#include "module/blocking.hpp"
+#include "module/state.hpp"
+
+#include "crossing/attachments.hpp"
+
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
+namespace interpchannels {
+namespace {
+
+struct EndObject {
+    PyObject_HEAD
+    ModuleState* state;
+    EndHandle handle;
+};
+
+EndObject& self_of(PyObject* self) noexcept { return *reinterpret_cast<EndObject*>(self); }
+EndHandle& handle_of(PyObject* self) noexcept { return self_of(self).handle; }
+long long id_of(EndObject& self) noexcept { return static_cast<long long>(self.handle.channel().id()); }
+const char* name_of(Direction d) noexcept { return d == Direction::kSend ? "SendChannel" : "RecvChannel"; }
+
+// Names this process: an end that is pickled by hand means nothing in another one.
+std::uint64_t process_token() {
+    static const std::uint64_t random = [] {
+        std::random_device device;
+        return (static_cast<std::uint64_t>(device()) << 32) ^ device();
+    }();
+#if defined(_WIN32)
+    return random;
+#else
+    return random ^ (static_cast<std::uint64_t>(getpid()) << 17);
+#endif
+}
+
+// --- outcomes ---
+
+// The exception for a status other than kOk and kInterrupted. Returns nullptr.
+PyObject* raise_status(EndObject& self, Status status, PyObject* timeout) {
+    ModuleState& state = *self.state;
+    const bool send = self.handle.direction() == Direction::kSend;
+    const long long id = id_of(self);
+    switch (status) {
+    case Status::kClosed:
+        PyErr_Format(state.channel_closed_error,
+                     send ? "channel %lld takes no more items: it was shut down, or every RecvChannel of it "
+                            "is closed; create() a new channel"
+                          : "channel %lld is closed and drained: nothing will come any more; stop receiving",
+                     id);
+        break;
+    case Status::kCancelled:
+        PyErr_Format(state.channel_closed_error,
+                     "this %s of channel %lld is closed; use another handle of it (clone() one before "
+                     "closing)",
+                     name_of(self.handle.direction()), id);
+        break;
+    case Status::kEnding:
+        PyErr_Format(state.channel_closed_error,
+                     "this interpreter is ending, so %s on channel %lld does not wait any more",
+                     send ? "send" : "recv", id);
+        break;
+    case Status::kTimeout:
+        PyErr_Format(PyExc_TimeoutError,
+                     send ? "channel %lld had no place within %R seconds: receive from it, or wait longer"
+                          : "channel %lld had no item within %R seconds: wait longer, or send to it",
+                     id, timeout ? timeout : Py_None);
+        break;
+    case Status::kNoMemory:
+        PyErr_NoMemory();
+        break;
+    default:
+        PyErr_SetString(PyExc_SystemError, "unexpected status");
+    }
+    return nullptr;
+}
+
+bool check_open(EndObject& self) {
+    if (!self.handle.closed()) return true;
+    raise_status(self, Status::kCancelled, nullptr);
+    return false;
+}
+
+// --- sending ---
+
+// Receiving ends of this very channel do not count while they lie in it (counted_ends.hpp).
+void suspend_own(Parcel& parcel, const CountedChannel& channel) noexcept {
+    for (Attachment* a = parcel.attachments; a; a = a->next) {
+        auto* const ticket = dynamic_cast<EndTicket*>(a);
+        if (ticket && &ticket->channel() == &channel && ticket->direction() == Direction::kRecv) {
+            ticket->suspend();
+        }
+    }
+}
+
+Status send_object(EndObject& self, PyObject* obj, Nanos deadline) {
+    CountedChannel& channel = self.handle.channel();
+    Scratch scratch;
+    Parcel parcel;
+    if (!encode_small(obj, parcel, scratch)) {
+        // Encoding may run Python code that closes this end, or drops the last reference to it but the
+        // caller's; the channel stays, since the object does.
+        CrossingMode mode;
+        mode.pickle = channel.pickle();
+        if (encode(*self.state, obj, mode, parcel, scratch) < 0) return Status::kInterrupted;
+        if (self.handle.closed()) return Status::kCancelled;
+        if (parcel.attachments) suspend_own(parcel, channel);
+    }
+    parcel.sender = self.state->interpreter->id();
+    parcel.unbound_op = channel.unbound_op();
+    const Status status = blocking_send(*self.state, channel, parcel, false, deadline,
+                                        &self.handle.closed_flag());
+    return status;
+}
+
+// (name[, default]) of a fast call. False with TypeError set.
+bool one_optional(const char* function, const char* name, PyObject* const* args, Py_ssize_t nargs,
+                  PyObject* kwnames, Py_ssize_t required, PyObject*& value) {
+    value = nullptr;
+    const Py_ssize_t keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    if (nargs < required || nargs > required + 1) {
+        PyErr_Format(PyExc_TypeError, "%s() takes %zd to %zd positional arguments but %zd were given",
+                     function, required, required + 1, nargs);
+        return false;
+    }
+    if (nargs == required + 1) value = args[required];
+    for (Py_ssize_t i = 0; i < keywords; ++i) {
+        PyObject* const key = PyTuple_GET_ITEM(kwnames, i);
+        if (PyUnicode_CompareWithASCIIString(key, name) != 0) {
+            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", function, key);
+            return false;
+        }
+        if (value) {
+            PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument %R", function, key);
+            return false;
+        }
+        value = args[nargs + i];
+    }
+    return true;
+}
+
+PyObject* send_send(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* timeout = nullptr;
+    Nanos deadline = kNever;
+    if (!one_optional("send", "timeout", args, nargs, kwnames, 1, timeout)) return nullptr;
+    if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
+    if (!check_open(self_of(self))) return nullptr;
+    const Status status = send_object(self_of(self), args[0], deadline);
+    if (status == Status::kOk) Py_RETURN_NONE;
+    return status == Status::kInterrupted ? nullptr : raise_status(self_of(self), status, timeout);
+}
+
+PyObject* send_send_nowait(PyObject* self, PyObject* obj) {
+    if (!check_open(self_of(self))) return nullptr;
+    const Status status = send_object(self_of(self), obj, 0);
+    if (status == Status::kOk) Py_RETURN_NONE;
+    if (status == Status::kInterrupted) return nullptr;
+    if (status != Status::kTimeout) return raise_status(self_of(self), status, nullptr);
+    EndObject& end = self_of(self);
+    const auto capacity = static_cast<long long>(end.handle.channel().capacity());
+    if (capacity == 0) {
+        PyErr_Format(end.state->full_error,
+                     "no receiver is waiting on channel %lld (capacity 0): use send(), which waits for one",
+                     id_of(end));
+    } else {
+        PyErr_Format(end.state->full_error, "channel %lld is full (capacity %lld): use send(), which waits",
+                     id_of(end), capacity);
+    }
+    return nullptr;
+}
+
+// --- receiving ---
+
+// The value of a received parcel. A new reference, or nullptr with an exception set.
+PyObject* value_of(EndObject& self, Parcel& parcel) {
+    ModuleState& state = *self.state;
+    if (!parcel.unbound) return decode(state, parcel);
+    if (parcel.unbound_op != AssociatedChannel::kUnboundError) {
+        if (state.unbound) return Py_NewRef(state.unbound);
+        PyErr_SetString(PyExc_RuntimeError, "the interpchannels package is not imported");
+        return nullptr;
+    }
+    PyErr_Format(state.item_destroyed_error,
+                 "the interpreter that sent this item to channel %lld has ended, and the item with it",
+                 id_of(self));
+    return nullptr;
+}
+
+PyObject* receive(EndObject& self, Nanos deadline, Status& status) {
+    Scratch scratch;
+    Parcel parcel;
+    status = blocking_recv(*self.state, self.handle.channel(), parcel, scratch, deadline,
+                           &self.handle.closed_flag());
+    if (status != Status::kOk) return nullptr;
+    return value_of(self, parcel);
+}
+
+PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* timeout = nullptr;
+    Nanos deadline = kNever;
+    if (nargs != 0 || kwnames) {
+        if (!one_optional("recv", "timeout", args, nargs, kwnames, 0, timeout)) return nullptr;
+        if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
+    }
+    if (!check_open(self_of(self))) return nullptr;
+    Status status = Status::kOk;
+    PyObject* const value = receive(self_of(self), deadline, status);
+    if (status == Status::kOk || status == Status::kInterrupted) return value;
+    return raise_status(self_of(self), status, timeout);
+}
+
+PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs) {
+    if (nargs > 1) {
+        PyErr_Format(PyExc_TypeError, "recv_nowait() takes at most 1 argument (%zd given)", nargs);
+        return nullptr;
+    }
+    if (!check_open(self_of(self))) return nullptr;
+    Status status = Status::kOk;
+    PyObject* const value = receive(self_of(self), 0, status);
+    if (status == Status::kOk || status == Status::kInterrupted) return value;
+    if (status != Status::kTimeout) return raise_status(self_of(self), status, nullptr);
+    if (nargs == 1) return Py_NewRef(args[0]);
+    PyErr_Format(self_of(self).state->empty_error,
+                 "channel %lld is empty: use recv(), which waits, or pass a default", id_of(self_of(self)));
+    return nullptr;
+}
+
+PyObject* recv_next(PyObject* self) {
+    if (!check_open(self_of(self))) return nullptr;
+    Status status = Status::kOk;
+    PyObject* const value = receive(self_of(self), kNever, status);
+    if (status == Status::kClosed) return nullptr;  // the end of the iteration
+    if (status == Status::kOk || status == Status::kInterrupted) return value;
+    return raise_status(self_of(self), status, nullptr);
+}
+
+// --- both ends ---
+
+PyObject* make_end(Context& context, Ref<CountedChannel> channel, Direction direction) {
+    auto& state = static_cast<ModuleState&>(context);
+    PyTypeObject* const type = direction == Direction::kSend ? state.send_type : state.recv_type;
+    PyObject* const self = type->tp_alloc(type, 0);
+    if (!self) {
+        CountedChannel* const c = channel.get();
+        if (c->drop(direction)) detached([&] { c->last_gone(direction); });
+        return nullptr;
+    }
+    self_of(self).state = &state;
+    new (&self_of(self).handle) EndHandle;
+    self_of(self).handle.open(*state.interpreter, std::move(channel), direction);
+    return self;
+}
+
+void end_dealloc(PyObject* self) {
+    PyTypeObject* const type = Py_TYPE(self);
+    {
+        // close() may detach; the object is unreachable by then.
+        PyObject* const pending = PyErr_GetRaisedException();
+        handle_of(self).discard();
+        PyErr_SetRaisedException(pending);
+    }
+    handle_of(self).~EndHandle();
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyObject* end_close(PyObject* self, PyObject*) {
+    handle_of(self).close();
+    Py_RETURN_NONE;
+}
+
+PyObject* end_enter(PyObject* self, PyObject*) {
+    return check_open(self_of(self)) ? Py_NewRef(self) : nullptr;
+}
+
+PyObject* end_exit(PyObject* self, PyObject* const*, Py_ssize_t) {
+    handle_of(self).close();
+    Py_RETURN_NONE;
+}
+
+PyObject* end_shutdown(PyObject* self, PyObject* args, PyObject* kwargs) {
+    static const char* names[] = {"immediate", nullptr};
+    int immediate = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:shutdown", const_cast<char**>(names), &immediate)) {
+        return nullptr;
+    }
+    if (!check_open(self_of(self))) return nullptr;
+    const Ref<CountedChannel> channel = handle_of(self).channel_ref();
+    detached([&] {
+        if (immediate) {
+            channel->close_now();
+        } else {
+            channel->close_sends(false);
+        }
+    });
+    Py_RETURN_NONE;
+}
+
+PyObject* end_clone(PyObject* self, PyObject*) {
+    if (!check_open(self_of(self))) return nullptr;
+    Ref<CountedChannel> channel = handle_of(self).channel_ref();
+    channel->add(handle_of(self).direction());
+    return make_end(*self_of(self).state, std::move(channel), handle_of(self).direction());
+}
+
+PyObject* stats_tuple(ModuleState& state, CountedChannel& channel) {
+    const ChannelStats s = channel.stats();
+    const PyRef self(PyStructSequence_New(state.stats_type));
+    if (!self) return nullptr;
+    const std::uint64_t values[] = {s.sent,
+                                    s.received,
+                                    s.queued,
+                                    s.bytes,
+                                    s.waiting_senders,
+                                    s.waiting_receivers,
+                                    static_cast<std::uint64_t>(channel.open(Direction::kSend)),
+                                    static_cast<std::uint64_t>(channel.open(Direction::kRecv))};
+    Py_ssize_t i = 0;
+    for (const std::uint64_t value : values) {
+        PyObject* const number = PyLong_FromUnsignedLongLong(value);
+        if (!number) return nullptr;
+        PyStructSequence_SetItem(self.get(), i++, number);
+    }
+    return Py_NewRef(self.get());
+}
+
+PyObject* end_stats(PyObject* self, PyObject*) {
+    return stats_tuple(*self_of(self).state, handle_of(self).channel());
+}
+
+Py_ssize_t end_length(PyObject* self) {
+    return static_cast<Py_ssize_t>(handle_of(self).channel().count());
+}
+
+int end_bool(PyObject*) { return 1; }
+
+PyObject* end_capacity(PyObject* self, void*) {
+    const std::int64_t capacity = handle_of(self).channel().capacity();
+    if (capacity == kUnbounded) Py_RETURN_NONE;
+    return PyLong_FromLongLong(capacity);
+}
+
+PyObject* end_id(PyObject* self, void*) { return PyLong_FromLongLong(id_of(self_of(self))); }
+
+PyObject* end_closed(PyObject* self, void*) {
+    const EndHandle& handle = handle_of(self);
+    const State state = handle.channel().state();
+    const bool over = handle.direction() == Direction::kSend ? state != State::kOpen
+                                                             : state == State::kClosed;
+    return PyBool_FromLong(handle.closed() || over);
+}
+
+PyObject* end_repr(PyObject* self) {
+    const EndHandle& handle = handle_of(self);
+    const char* const closed = handle.closed() ? " closed" : "";
+    const std::int64_t capacity = handle.channel().capacity();
+    if (capacity == kUnbounded) {
+        return PyUnicode_FromFormat("<%s id=%lld%s>", name_of(handle.direction()), id_of(self_of(self)),
+                                    closed);
+    }
+    return PyUnicode_FromFormat("<%s id=%lld capacity=%lld%s>", name_of(handle.direction()),
+                                id_of(self_of(self)), static_cast<long long>(capacity), closed);
+}
+
+PyObject* end_compare(PyObject* self, PyObject* other, int op) {
+    if ((op != Py_EQ && op != Py_NE) || Py_TYPE(self) != Py_TYPE(other)) Py_RETURN_NOTIMPLEMENTED;
+    const bool same = &handle_of(self).channel() == &handle_of(other).channel();
+    return PyBool_FromLong(same == (op == Py_EQ));
+}
+
+Py_hash_t end_hash(PyObject* self) {
+    const auto id = static_cast<Py_hash_t>(id_of(self_of(self)));
+    return id * 2 + (handle_of(self).direction() == Direction::kSend ? 1 : 0);
+}
+
+// Plain pickle holds no count: what is loaded is a new handle, where the channel still is.
+PyObject* end_reduce(PyObject* self, PyObject*) {
+    if (!check_open(self_of(self))) return nullptr;
+    const PyRef module(PyType_GetModule(Py_TYPE(self)) ? Py_NewRef(PyType_GetModule(Py_TYPE(self)))
+                                                       : nullptr);
+    const PyRef load(module ? PyObject_GetAttrString(module.get(), "_end_from_id") : nullptr);
+    if (!load) return nullptr;
+    return Py_BuildValue("O(LiK)", load.get(), id_of(self_of(self)),
+                         static_cast<int>(handle_of(self).direction()),
+                         static_cast<unsigned long long>(process_token()));
+}
+
+EndHandle& end_handle_hook(PyObject* self) { return handle_of(self); }
+
+#define METHOD(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f))
+
+#define COMMON_METHODS                                                                                      \
+    {"close", end_close, METH_NOARGS,                                                                       \
+     "close()\n--\n\nClose this handle; what is blocked on it raises ChannelClosedError. Idempotent.\n"     \
+     "Never blocks. When the last handle of its direction is closed, the channel is: receivers drain\n"     \
+     "it, senders raise ChannelClosedError."},                                                              \
+        {"shutdown", METHOD(end_shutdown), METH_VARARGS | METH_KEYWORDS,                                    \
+         "shutdown(immediate=False)\n--\n\nClose the channel for everyone. Receivers drain what is queued,\n" \
+         "unless immediate=True drops it. Idempotent; never blocks. ChannelClosedError where this handle\n" \
+         "is closed."},                                                                                     \
+        {"clone", end_clone, METH_NOARGS,                                                                   \
+         "clone()\n--\n\nAnother handle of this end, counted by itself. ChannelClosedError where this one\n" \
+         "is closed."},                                                                                     \
+        {"stats", end_stats, METH_NOARGS,                                                                   \
+         "stats()\n--\n\nThe channel's counters, as ChannelStats. Exact while nobody sends or receives."},  \
+        {"__enter__", end_enter, METH_NOARGS, nullptr},                                                     \
+        {"__exit__", METHOD(end_exit), METH_FASTCALL, nullptr},                                             \
+        {"__reduce__", end_reduce, METH_NOARGS, nullptr},                                                   \
+        {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr}
+
+PyMethodDef recv_methods[] = {
+    {"recv", METHOD(recv_recv), METH_FASTCALL | METH_KEYWORDS,
+     "recv(timeout=None)\n--\n\nThe next item; waits for one, at most `timeout` seconds (None: without bound;\n"
+     "0: tries once).\n\nTimeoutError; ChannelClosedError when the channel is closed and drained, this handle\n"
+     "is closed, or the interpreter ends; KeyboardInterrupt at once in the main thread. From any thread of\n"
+     "the interpreter that holds this end."},
+    {"recv_nowait", METHOD(recv_recv_nowait), METH_FASTCALL,
+     "recv_nowait([default])\n--\n\nThe next item; where there is none now, `default`, or ChannelEmptyError.\n"
+     "ChannelClosedError when the channel is closed and drained, default or not. Never blocks."},
+    COMMON_METHODS,
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyMethodDef send_methods[] = {
+    {"send", METHOD(send_send), METH_FASTCALL | METH_KEYWORDS,
+     "send(obj, timeout=None)\n--\n\nSend a copy of obj. Waits for a place, at most `timeout` seconds, where the\n"
+     "channel is bounded; at capacity 0 until a receiver took it.\n\nTimeoutError; ChannelClosedError;\n"
+     "NotShareableError where obj cannot cross. A send that fails leaves nothing in the channel. From any\n"
+     "thread of the interpreter that holds this end."},
+    {"send_nowait", send_send_nowait, METH_O,
+     "send_nowait(obj)\n--\n\nLike send(), but ChannelFullError where it would wait."},
+    COMMON_METHODS,
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef getset[] = {
+    {"capacity", end_capacity, nullptr, "How many items may be queued; None: any number.", nullptr},
+    {"id", end_id, nullptr, "The channel's number in this process.", nullptr},
+    {"closed", end_closed, nullptr,
+     "True once this handle is closed, or its operation can never succeed again.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+#define COMMON_SLOTS                                                                                        \
+    {Py_tp_dealloc, reinterpret_cast<void*>(end_dealloc)},                                                  \
+        {Py_tp_repr, reinterpret_cast<void*>(end_repr)},                                                    \
+        {Py_tp_hash, reinterpret_cast<void*>(end_hash)},                                                    \
+        {Py_tp_richcompare, reinterpret_cast<void*>(end_compare)}, {Py_tp_getset, getset},                  \
+        {Py_sq_length, reinterpret_cast<void*>(end_length)}, {Py_nb_bool, reinterpret_cast<void*>(end_bool)}
+
+PyType_Slot recv_slots[] = {
+    COMMON_SLOTS,
+    {Py_tp_methods, recv_methods},
+    {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
+    {Py_tp_iternext, reinterpret_cast<void*>(recv_next)},
+    {Py_tp_doc, const_cast<char*>("The receiving end of a channel: made by create(), or received.\n\n"
+                                  "Iterating receives until the channel is closed and drained.")},
+    {0, nullptr},
+};
+
+PyType_Slot send_slots[] = {
+    COMMON_SLOTS,
+    {Py_tp_methods, send_methods},
+    {Py_tp_doc, const_cast<char*>("The sending end of a channel: made by create(), or received.")},
+    {0, nullptr},
+};
+
+constexpr unsigned kEndFlags =
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE;
+PyType_Spec recv_spec = {"interpchannels.RecvChannel", sizeof(EndObject), 0, kEndFlags, recv_slots};
+PyType_Spec send_spec = {"interpchannels.SendChannel", sizeof(EndObject), 0, kEndFlags, send_slots};
+
+PyStructSequence_Field stats_fields[] = {
+    {"sent", "items that a send delivered"},
+    {"received", "items that were received or dropped"},
+    {"queued", "items queued now"},
+    {"bytes", "payload bytes of the items sent; large bytes, str and buffers not included"},
+    {"waiting_senders", "senders that are blocked now"},
+    {"waiting_receivers", "receivers that are blocked now"},
+    {"open_senders", "sending handles, in all interpreters and in queued items"},
+    {"open_receivers", "receiving handles, likewise"},
+    {nullptr, nullptr},
+};
+PyStructSequence_Desc stats_desc = {"interpchannels.ChannelStats", "The counters of a channel.",
+                                    stats_fields, 8};
+
+}  // namespace
+
+int add_end_types(PyObject* module, ModuleState& state) {
+    state.recv_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &recv_spec, nullptr));
+    if (!state.recv_type || PyModule_AddType(module, state.recv_type) < 0) return -1;
+    state.send_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &send_spec, nullptr));
+    if (!state.send_type || PyModule_AddType(module, state.send_type) < 0) return -1;
+    state.stats_type = PyStructSequence_NewType(&stats_desc);
+    if (!state.stats_type || PyModule_AddType(module, state.stats_type) < 0) return -1;
+    state.end_handle = end_handle_hook;
+    state.make_end = make_end;
+    return 0;
+}
+
+// _create_ends(capacity, unbound_op, pickle) -> (recv, send); capacity -1 is None.
+PyObject* create_ends(PyObject* module, PyObject* args) {
+    long long capacity = 0;
+    int unbound_op = 0, pickle = 1;
+    if (!PyArg_ParseTuple(args, "Lip:_create_ends", &capacity, &unbound_op, &pickle)) return nullptr;
+    ModuleState& state = *state_of(module);
+    if (state.interpreter->ended()) {
+        PyErr_SetString(state.channel_error, "this interpreter has ended");
+        return nullptr;
+    }
+    Ref<CountedChannel> channel =
+        CountedChannel::create(capacity, static_cast<std::uint8_t>(unbound_op), pickle != 0);
+    if (!channel) return PyErr_NoMemory();
+    const PyRef send(make_end(state, channel, Direction::kSend));
+    // Where this one failed, the channel was closed by its end; where the next fails, by `send` going.
+    const PyRef recv(send ? make_end(state, std::move(channel), Direction::kRecv) : nullptr);
+    return recv ? PyTuple_Pack(2, recv.get(), send.get()) : nullptr;
+}
+
+// _end_from_id(id, direction, process): what a pickled end loads as.
+PyObject* end_from_id(PyObject* module, PyObject* args) {
+    long long id = 0;
+    int direction = 0;
+    unsigned long long token = 0;
+    if (!PyArg_ParseTuple(args, "LiK:_end_from_id", &id, &direction, &token)) return nullptr;
+    ModuleState& state = *state_of(module);
+    const Direction d = direction ? Direction::kSend : Direction::kRecv;
+    if (token != process_token()) {
+        PyErr_Format(state.channel_error,
+                     "this %s of channel %lld was pickled in another process; channels connect the "
+                     "interpreters of one process: use multiprocessing.Queue or a pipe between processes",
+                     name_of(d), id);
+        return nullptr;
+    }
+    Ref<CountedChannel> channel = detached([&] { return package_table().find(id); });
+    if (!channel || channel->state() == State::kClosed || !channel->mint(d)) {
+        PyErr_Format(state.channel_closed_error,
+                     "channel %lld has ended, so its pickled %s cannot be loaded any more; send the end "
+                     "itself through a channel to keep it open",
+                     id, name_of(d));
+        return nullptr;
+    }
+    return make_end(state, std::move(channel), d);
+}
+
+// _list_channels() -> [(id, capacity, queued, open_senders, open_receivers, closed)]
+PyObject* list_package_channels(PyObject*, PyObject*) {
+    std::ptrdiff_t count = 0;
+    Ref<CountedChannel>* const list = detached([&] { return package_table().list(count); });
+    if (count < 0) return PyErr_NoMemory();
+    PyRef result(PyList_New(0));
+    for (std::ptrdiff_t i = 0; i < count && result; ++i) {
+        CountedChannel& c = *list[i];
+        const PyRef capacity(c.capacity() == kUnbounded ? Py_NewRef(Py_None)
+                                                        : PyLong_FromLongLong(c.capacity()));
+        const PyRef row(capacity ? Py_BuildValue("LOKLLO", static_cast<long long>(c.id()), capacity.get(),
+                                                 static_cast<unsigned long long>(c.count()),
+                                                 static_cast<long long>(c.open(Direction::kSend)),
+                                                 static_cast<long long>(c.open(Direction::kRecv)),
+                                                 c.state() == State::kClosed ? Py_True : Py_False)
+                                 : nullptr);
+        if (!row || PyList_Append(result.get(), row.get()) < 0) result = PyRef();
+    }
+    detached([&] { package_table().free_list(list, count); });
+    return result.release();
+}
+
+}  // namespace interpchannels

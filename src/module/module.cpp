@@ -1,0 +1,237 @@
+// The extension module: multi-phase, one state for each interpreter, a GIL for each.
+//
+// The module may be loaded more than once in an interpreter (as interpchannels._interpchannels and, in place
+// of CPython's, as _interpchannels). There is one set of types and errors all the same: the first module's;
+// the others share its state and hold it.
+#include "module/state.hpp"
+
+#include "crossing/memory.hpp"
+#include "crossing/pickle.hpp"
+#include "interpreter/cpython_private.hpp"
+#include "module/blocking.hpp"
+
+#include "channel/tables.hpp"
+
+#ifndef INTERPCHANNELS_VERSION
+#define INTERPCHANNELS_VERSION "unknown"
+#endif
+
+namespace interpchannels {
+namespace {
+
+constexpr const char* kFirstKey = "interpchannels._interpchannels first module";
+
+struct Slot {
+    ModuleState* state;  // own, or first's
+    ModuleState* own;
+    PyObject* first;     // strong, where the state is another module's
+};
+
+Slot& slot_of(PyObject* module) noexcept { return *static_cast<Slot*>(PyModule_GetState(module)); }
+
+template <class Visit>
+void for_each_object(ModuleState& s, Visit visit) {
+    PyObject** const objects[] = {
+        &s.not_shareable_error, &s.channel_closed_error, &s.item_destroyed_error, &s.pickler_type,
+        &s.pickle_loads,        &s.load_attachment,      &s.channel_error,        &s.not_found_error,
+        &s.empty_error,         &s.full_error,           &s.not_empty_error,      &s.unbound};
+    for (PyObject** object : objects) visit(*object);
+    PyTypeObject** const types[] = {&s.recv_type,         &s.send_type,         &s.channel_id_type,
+                                    &s.memory_type,       &s.channel_info_type, &s.stats_type,
+                                    &s.drop_in_send_type, &s.drop_in_recv_type};
+    for (PyTypeObject** type : types) visit(*reinterpret_cast<PyObject**>(type));
+}
+
+int module_traverse(PyObject* module, visitproc visit, void* arg) {
+    Slot* const slot = static_cast<Slot*>(PyModule_GetState(module));
+    if (!slot) return 0;
+    Py_VISIT(slot->first);
+    int result = 0;
+    if (slot->own) {
+        for_each_object(*slot->own, [&](PyObject* object) {
+            if (object && result == 0) result = visit(object, arg);
+        });
+    }
+    return result;
+}
+
+int module_clear(PyObject* module) {
+    Slot* const slot = static_cast<Slot*>(PyModule_GetState(module));
+    if (!slot) return 0;
+    if (slot->own) {
+        if (slot->own->ready) unregister_shared_types(*slot->own);
+        slot->own->ready = false;
+        for_each_object(*slot->own, [](PyObject*& object) { Py_CLEAR(object); });
+    }
+    Py_CLEAR(slot->first);
+    return 0;
+}
+
+void module_free(void* module) {
+    module_clear(static_cast<PyObject*>(module));
+    Slot* const slot = static_cast<Slot*>(PyModule_GetState(static_cast<PyObject*>(module)));
+    if (slot && slot->own) {
+        if (slot->own->interpreter) slot->own->interpreter->unref();
+        delete slot->own;
+        slot->own = nullptr;
+    }
+}
+
+// The interpreter's exit calls us first of all, and the main thread is known for signals.
+int join_threading(PyObject* module, ModuleState& state) {
+    const PyRef threading(PyImport_ImportModule("threading"));
+    const PyRef ending(threading ? PyObject_GetAttrString(module, "_interpreter_ending") : nullptr);
+    if (!ending) return -1;
+    const PyRef done(PyObject_CallMethod(threading.get(), "_register_atexit", "O", ending.get()));
+    if (!done) {
+        if (!PyErr_ExceptionMatches(PyExc_RuntimeError)) return -1;
+        PyErr_Clear();  // it is shutting down already
+        state.interpreter->begin_ending();
+    }
+    if (!state.interpreter->is_main()) return 0;
+    const PyRef main_thread(PyObject_CallMethod(threading.get(), "main_thread", nullptr));
+    const PyRef ident(main_thread ? PyObject_GetAttrString(main_thread.get(), "ident") : nullptr);
+    const unsigned long number = ident ? PyLong_AsUnsignedLong(ident.get()) : static_cast<unsigned long>(-1);
+    if (number == static_cast<unsigned long>(-1) && PyErr_Occurred()) return -1;
+    set_signal_thread(number);
+    return 0;
+}
+
+int fill_first(PyObject* module, ModuleState& state) {
+    if (cpython::load() < 0) return -1;
+    state.interpreter = Interpreter::current();
+    if (!state.interpreter) {
+        if (!PyErr_Occurred()) PyErr_NoMemory();
+        return -1;
+    }
+    state.interpreter->ref();
+    if (add_errors(module, state) < 0) return -1;
+    if (add_end_types(module, state) < 0) return -1;
+    if (add_channel_id_type(module, state) < 0) return -1;
+    if (add_channel_info_type(module, state) < 0) return -1;
+    state.memory_type = make_memory_type(module);
+    if (!state.memory_type) return -1;
+    state.load_attachment = PyObject_GetAttrString(module, "_load_reference");
+    if (!state.load_attachment) return -1;
+    if (register_shared_types(state) < 0) return -1;
+    state.ready = true;
+    if (PyModule_AddStringConstant(module, "__version__", INTERPCHANNELS_VERSION) < 0) return -1;
+    return join_threading(module, state);
+}
+
+// The types and errors of the first module, under the same names.
+int copy_first(PyObject* module, PyObject* first) {
+    for (const char* name :
+         {"ChannelError", "ChannelNotFoundError", "ChannelClosedError", "ChannelNotEmptyError",
+          "ChannelEmptyError", "ChannelFullError", "NotShareableError", "ItemInterpreterDestroyed",
+          "RecvChannel", "SendChannel", "ChannelStats", "ChannelID", "ChannelInfo", "__version__"}) {
+        const PyRef value(PyObject_GetAttrString(first, name));
+        if (!value || PyModule_AddObjectRef(module, name, value.get()) < 0) return -1;
+    }
+    return 0;
+}
+
+int module_exec(PyObject* module) {
+    PyObject* const shared = PyInterpreterState_GetDict(PyInterpreterState_Get());  // borrowed
+    if (!shared) {
+        PyErr_SetString(PyExc_ImportError, "this interpreter has no dictionary for its extensions");
+        return -1;
+    }
+    Slot& slot = slot_of(module);
+    slot = {};
+    if (PyObject* const first = PyDict_GetItemString(shared, kFirstKey)) {
+        slot.first = Py_NewRef(first);
+        slot.state = slot_of(first).state;
+        return copy_first(module, first);
+    }
+    slot.own = new (std::nothrow) ModuleState;
+    if (!slot.own) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    slot.state = slot.own;
+    if (fill_first(module, *slot.own) < 0) return -1;
+    return PyDict_SetItemString(shared, kFirstKey, module);
+}
+
+PyObject* set_unbound(PyObject* module, PyObject* unbound) {
+    Py_XSETREF(state_of(module)->unbound, Py_NewRef(unbound));
+    Py_RETURN_NONE;
+}
+
+// _process_stats() -> (package channels, drop-in channels, loans outstanding)
+PyObject* process_stats_now(PyObject*, PyObject*) {
+    return Py_BuildValue("nnL", static_cast<Py_ssize_t>(package_table().size()),
+                         static_cast<Py_ssize_t>(drop_in_table().size()),
+                         static_cast<long long>(Interpreter::outstanding_loans()));
+}
+
+PyMethodDef package_functions[] = {
+    {"_create_ends", create_ends, METH_VARARGS, nullptr},
+    {"_end_from_id", end_from_id, METH_VARARGS, nullptr},
+    {"_list_channels", list_package_channels, METH_NOARGS, nullptr},
+    {"_load_reference", load_reference, METH_O, nullptr},
+    {"_set_unbound", set_unbound, METH_O, nullptr},
+    {"_process_stats", process_stats_now, METH_NOARGS, nullptr},
+    {"_run_in_new_interpreter", run_in_new_interpreter, METH_VARARGS, nullptr},
+    {"_pack", pack, METH_O, nullptr},
+    {"_take_task", take_task, METH_NOARGS, nullptr},
+    {"_leave_result", leave_result, METH_O, nullptr},
+    {"_enter_worker", enter_worker, METH_NOARGS, nullptr},
+    {"_interpreter_ending", interpreter_ending, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+int add_functions(PyObject* module) {
+    return PyModule_AddFunctions(module, package_functions) < 0 ? -1
+                                                                : PyModule_AddFunctions(module, drop_in_functions);
+}
+
+PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(add_functions)},
+    {Py_mod_exec, reinterpret_cast<void*>(module_exec)},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+    {0, nullptr},
+};
+
+PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    "_interpchannels",
+    "Channels between interpreters: CPython's _interpchannels, and what the interpchannels package stands on.",
+    sizeof(Slot),
+    nullptr,
+    slots,
+    module_traverse,
+    module_clear,
+    module_free,
+};
+
+}  // namespace
+
+ModuleState* state_of(PyObject* module) noexcept { return slot_of(module).state; }
+
+ModuleState* state_here(PyRef& module) {
+    PyObject* const shared = PyInterpreterState_GetDict(PyInterpreterState_Get());
+    PyObject* const first = shared ? PyDict_GetItemString(shared, kFirstKey) : nullptr;
+    if (first) {
+        module = PyRef::borrow(first);
+        return state_of(first);
+    }
+    module = PyRef(PyImport_ImportModule("interpchannels._interpchannels"));
+    if (module) return state_of(module.get());
+    if (PyErr_ExceptionMatches(PyExc_ImportError)) {
+        const PyRef cause(PyErr_GetRaisedException());
+        PyErr_Format(PyExc_ImportError,
+                     "a channel end arrived in an interpreter that cannot import interpchannels (%S): make its "
+                     "sys.path include the folder that holds the package",
+                     cause.get());
+        const PyRef raised(PyErr_GetRaisedException());
+        PyException_SetCause(raised.get(), Py_NewRef(cause.get()));
+        PyErr_SetRaisedException(Py_NewRef(raised.get()));
+    }
+    return nullptr;
+}
+
+}  // namespace interpchannels
+
+PyMODINIT_FUNC PyInit__interpchannels() { return PyModuleDef_Init(&interpchannels::definition); }

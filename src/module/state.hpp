@@ -1,0 +1,68 @@
+// The module's state, one for each interpreter, and what its files offer to each other.
+#pragma once
+
+#include "crossing/context.hpp"
+#include "interpreter/interpreter.hpp"
+#include "interpreter/python.hpp"
+
+namespace interpchannels {
+
+struct ModuleState : Context {
+    PyObject* channel_error = nullptr;
+    PyObject* not_found_error = nullptr;
+    PyObject* empty_error = nullptr;
+    PyObject* full_error = nullptr;
+    PyObject* not_empty_error = nullptr;
+    PyTypeObject* channel_info_type = nullptr;
+    PyTypeObject* stats_type = nullptr;
+
+    // From the package: the object that stands for an item whose interpreter has ended.
+    PyObject* unbound = nullptr;
+    // From _register_end_types(): the drop-in's end classes, which live in Python.
+    PyTypeObject* drop_in_send_type = nullptr;
+    PyTypeObject* drop_in_recv_type = nullptr;
+
+    bool ready = false;
+};
+
+ModuleState* state_of(PyObject* module) noexcept;
+
+// The state of the current interpreter, importing the module where nobody has yet: for values that arrive
+// by way of CPython's registry. Attached. A strong reference to the module goes to `module`; nullptr with
+// an ImportError that says what to do.
+ModuleState* state_here(PyRef& module);
+
+// errors.cpp. 0, or -1 with an exception set.
+int add_errors(PyObject* module, ModuleState& state);
+
+// ends.cpp
+int add_end_types(PyObject* module, ModuleState& state);
+PyObject* create_ends(PyObject* module, PyObject* args);
+PyObject* end_from_id(PyObject* module, PyObject* args);
+PyObject* list_package_channels(PyObject* module, PyObject*);
+
+// channel_id.cpp
+int add_channel_id_type(PyObject* module, ModuleState& state);
+PyObject* make_channel_id(Context& context, ChannelIdParts parts);
+// A channel argument: a ChannelID or an index. False with an exception set.
+bool channel_argument(ModuleState& state, PyObject* arg, ChannelIdParts& parts);
+
+// drop_in.cpp
+extern PyMethodDef drop_in_functions[];
+int add_channel_info_type(PyObject* module, ModuleState& state);
+void raise_not_found(ModuleState& state, std::int64_t cid);
+
+// registry_types.cpp: our types in CPython's registry.
+int register_shared_types(ModuleState& state);
+void unregister_shared_types(ModuleState& state) noexcept;
+PyObject* register_end_types(PyObject* module, PyObject* args, PyObject* kwargs);
+
+// worker.cpp
+PyObject* pack(PyObject* module, PyObject* obj);
+PyObject* run_in_new_interpreter(PyObject* module, PyObject* args);
+PyObject* take_task(PyObject* module, PyObject*);
+PyObject* leave_result(PyObject* module, PyObject* obj);
+PyObject* enter_worker(PyObject* module, PyObject*);
+PyObject* interpreter_ending(PyObject* module, PyObject*);
+
+}  // namespace interpchannels

@@ -1,0 +1,186 @@
+// What spawn() and the end of the process need from C++: a thread that runs code in an interpreter of its
+// own, and the first step of an interpreter's end.
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "crossing/decoder.hpp"
+#include "crossing/encoder.hpp"
+#include "module/state.hpp"
+
+namespace interpchannels {
+namespace {
+
+std::atomic<int> running{0};         // Workers whose interpreter exists, or is about to
+std::atomic<bool> all_ending{false}; // the main interpreter's end has woken the blocked ones
+
+// A value outside of every interpreter.
+struct Packed {
+    Parcel parcel;
+    Scratch scratch;
+};
+
+constexpr const char* kPackedName = "interpchannels.packed";
+
+// What the Worker of this thread was given, and what it leaves.
+struct Errand {
+    Packed* task;
+    Packed result;
+    bool done = false;
+};
+thread_local Errand* errand = nullptr;
+
+void free_packed(PyObject* capsule) {
+    delete static_cast<Packed*>(PyCapsule_GetPointer(capsule, kPackedName));
+}
+
+// The current exception with its traceback, as UTF-8 from std::malloc; nullptr where even that failed.
+// Attached; clears the exception.
+char* describe_exception() {
+    const PyRef exception(PyErr_GetRaisedException());
+    PyRef text;
+    const PyRef traceback(PyImport_ImportModule("traceback"));
+    const PyRef lines(traceback ? PyObject_CallMethod(traceback.get(), "format_exception", "O", exception.get())
+                                : nullptr);
+    const PyRef empty(lines ? PyUnicode_FromString("") : nullptr);
+    if (empty) text = PyRef(PyUnicode_Join(empty.get(), lines.get()));
+    if (!text) {
+        PyErr_Clear();
+        text = PyRef(PyObject_Str(exception.get()));
+    }
+    const char* const utf8 = text ? PyUnicode_AsUTF8(text.get()) : nullptr;
+    char* const copy = utf8 ? ::strdup(utf8) : nullptr;
+    PyErr_Clear();
+    return copy;
+}
+
+}  // namespace
+
+// _pack(obj) -> a capsule with the value, for _run_in_new_interpreter.
+PyObject* pack(PyObject* module, PyObject* obj) {
+    auto* const packed = new (std::nothrow) Packed;
+    if (!packed) return PyErr_NoMemory();
+    PyObject* capsule = nullptr;
+    if (encode(*state_of(module), obj, CrossingMode{}, packed->parcel, packed->scratch) == 0) {
+        capsule = PyCapsule_New(packed, kPackedName, free_packed);
+    }
+    if (!capsule) delete packed;
+    return capsule;
+}
+
+// _run_in_new_interpreter(source, task) -> what the source left with _leave_result(), or None.
+// Runs it as __main__ in a new interpreter with a GIL of its own, in this thread, and ends the interpreter.
+// RuntimeError with the traceback where the source raises.
+PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
+    const char* source = nullptr;
+    PyObject* task = nullptr;
+    if (!PyArg_ParseTuple(args, "sO:_run_in_new_interpreter", &source, &task)) return nullptr;
+    Errand mine{static_cast<Packed*>(PyCapsule_GetPointer(task, kPackedName)), {}, false};
+    if (!mine.task) return nullptr;
+
+    PyInterpreterConfig config{};
+    config.use_main_obmalloc = 0;
+    config.allow_fork = 0;
+    config.allow_exec = 0;
+    config.allow_threads = 1;
+    config.allow_daemon_threads = 0;
+    config.check_multi_interp_extensions = 1;
+    config.gil = PyInterpreterConfig_OWN_GIL;
+
+    running.fetch_add(1);
+    PyThreadState* const outer = PyThreadState_Get();
+    PyThreadState* inner = nullptr;
+    const PyStatus status = Py_NewInterpreterFromConfig(&inner, &config);
+    if (PyStatus_Exception(status) || !inner) {
+        running.fetch_sub(1);
+        // On failure CPython leaves the thread attached to where it was, or to nothing.
+        if (!attached_state()) PyEval_RestoreThread(outer);
+        PyErr_Format(PyExc_RuntimeError, "cannot create an interpreter: %s",
+                     status.err_msg ? status.err_msg : "unknown reason");
+        return nullptr;
+    }
+    char* failure = nullptr;
+    {
+        Errand* const outer_errand = std::exchange(errand, &mine);
+        PyObject* const main = PyImport_AddModule("__main__");  // borrowed
+        PyObject* const globals = main ? PyModule_GetDict(main) : nullptr;
+        const PyRef result(globals ? PyRun_String(source, Py_file_input, globals, globals) : nullptr);
+        errand = outer_errand;
+        if (!result) {
+            failure = describe_exception();
+            if (!failure) failure = ::strdup("the interpreter failed without saying why");
+        }
+    }
+    Py_EndInterpreter(inner);
+    running.fetch_sub(1);
+    PyEval_RestoreThread(outer);
+    if (failure) {
+        PyErr_SetString(PyExc_RuntimeError, failure);
+        std::free(failure);
+        return nullptr;
+    }
+    if (!mine.done) Py_RETURN_NONE;
+    return decode(*state_of(module), mine.result.parcel);
+}
+
+// _take_task() -> the value that this thread's Worker was given; once.
+PyObject* take_task(PyObject* module, PyObject*) {
+    if (!errand || !errand->task) {
+        PyErr_SetString(PyExc_RuntimeError, "there is no task: this thread is not a Worker's");
+        return nullptr;
+    }
+    return decode(*state_of(module), std::exchange(errand->task, nullptr)->parcel);
+}
+
+// _leave_result(obj): what _run_in_new_interpreter returns.
+PyObject* leave_result(PyObject* module, PyObject* obj) {
+    if (!errand) {
+        PyErr_SetString(PyExc_RuntimeError, "there is no errand: this thread is not a Worker's");
+        return nullptr;
+    }
+    errand->result.parcel.reset();
+    if (encode(*state_of(module), obj, CrossingMode{}, errand->result.parcel, errand->result.scratch) < 0) {
+        return nullptr;
+    }
+    errand->done = true;
+    Py_RETURN_NONE;
+}
+
+// _enter_worker(): this interpreter is a Worker.
+PyObject* enter_worker(PyObject* module, PyObject*) {
+    Interpreter& interpreter = *state_of(module)->interpreter;
+    interpreter.mark_worker();
+    if (all_ending.load()) interpreter.begin_ending();
+    Py_RETURN_NONE;
+}
+
+// Called by threading before it joins threads. A sub-interpreter's blocked calls end. The main interpreter
+// closes its handles, so that Workers drain and end, and waits for them: one that computes for as long as
+// it takes; once all that are left are blocked on each other, it wakes them.
+PyObject* interpreter_ending(PyObject* module, PyObject*) {
+    Interpreter& interpreter = *state_of(module)->interpreter;
+    if (!interpreter.is_main()) {
+        interpreter.begin_ending();
+        Py_RETURN_NONE;
+    }
+    interpreter.close_handles();
+    interpreter.begin_ending();
+    for (int quiet = 0; running.load() > 0;) {
+        // Twice in a row, so that a Worker that was woken and has not run yet is not taken for stuck.
+        quiet = Interpreter::count_workers().blocked >= running.load() ? quiet + 1 : 0;
+        if (quiet == 2) break;
+        detached([] { std::this_thread::sleep_for(std::chrono::milliseconds(5)); });
+        if (PyErr_CheckSignals() < 0) {
+            all_ending.store(true);
+            Interpreter::wake_workers();
+            return nullptr;
+        }
+    }
+    all_ending.store(true);
+    detached([] { Interpreter::wake_workers(); });
+    Py_RETURN_NONE;
+}
+
+}  // namespace interpchannels

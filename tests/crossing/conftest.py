@@ -1,0 +1,73 @@
+"""What the tests of the crossing share: the helpers on sys.path, hypothesis' profile, echoes."""
+
+import os
+import sys
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+_here = Path(__file__).resolve().parent
+for _folder in (str(_here), str(_here.parent)):
+    if _folder not in sys.path:
+        sys.path.append(_folder)
+
+hypothesis.settings.register_profile(
+    "crossing",
+    max_examples=int(os.environ.get("INTERPCHANNELS_EXAMPLES", "200")),
+    deadline=None,  # the machine may be busy; a hang is what faulthandler_timeout is for
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("crossing")
+
+
+@pytest.fixture(scope="session")
+def echo_here():
+    """A function that sends a value through a channel of this interpreter and returns what arrives."""
+    import interpchannels
+
+    recv, send = interpchannels.create()
+
+    def echo(value):
+        send.send(value)
+        try:
+            return recv.recv()
+        finally:
+            assert len(recv) == 0
+
+    yield echo
+    send.close()
+    recv.close()
+
+
+@pytest.fixture(scope="session")
+def echo_there():
+    """The same by way of another interpreter, which sends back what it received."""
+    import crossing_functions
+
+    import interpchannels
+
+    there_recv, there_send = interpchannels.create()
+    back_recv, back_send = interpchannels.create()
+    worker = interpchannels.spawn(crossing_functions.echo, there_recv, back_send)
+    there_recv.close()
+    back_send.close()
+
+    def echo(value):
+        there_send.send(value)
+        got = back_recv.recv()
+        if isinstance(got, str) and got.startswith(crossing_functions.ECHO_FAILED):
+            pytest.fail(got)
+        return got
+
+    yield echo
+    there_send.close()
+    worker.result()
+    worker.join()
+    back_recv.close()
+
+
+@pytest.fixture(params=["here", "there"])
+def echo(request):
+    """Both, one after the other."""
+    return request.getfixturevalue(f"echo_{request.param}")

@@ -1,0 +1,177 @@
+"""What the scripts about lives and deaths share: the scripts' first lines, and the workers' functions.
+
+A script says what happened by os.write(): that needs no lock, no buffer and no living interpreter.
+"""
+
+import os
+import threading
+import time
+
+import interpchannels
+
+# Every script begins with this. The dump comes before the parent's own limit, and names the hanging line.
+PRELUDE = """
+import atexit, faulthandler, gc, os, signal, sys, threading, time
+import interpchannels, lives, support
+from interpchannels import ChannelClosedError, create, spawn
+from support import (
+    Call, create_interpreter, destroy_interpreter, run_in, run_in_thread, wait_until
+)
+
+faulthandler.dump_traceback_later(support.HANG * 0.9, exit=True)
+rounds = int(os.environ.get("LIVES_ROUNDS", "1"))
+say = lives.say
+"""
+
+
+def script(body: str) -> str:
+    """A script from its body, which may be indented."""
+    import textwrap
+
+    return PRELUDE + textwrap.dedent(body)
+
+
+def say(text: str) -> None:
+    """Write a line to stdout, whatever state the interpreter is in."""
+    os.write(1, f"{text}\n".encode())
+
+
+def blocked_recv(recv, word="woken"):
+    """Wait for an item that never comes; say `word` when the channel's end wakes us."""
+    try:
+        recv.recv()
+    except interpchannels.ChannelClosedError:
+        say(word)
+    else:
+        say("received something")
+
+
+def blocked_send(send, value, word="woken"):
+    """Wait for a place that never gets free."""
+    try:
+        while True:
+            send.send(value)
+    except interpchannels.ChannelClosedError:
+        say(word)
+
+
+def drain(recv, word="drained"):
+    """Count all that comes."""
+    count = sum(1 for _ in recv)
+    say(f"{word} {count}")
+
+
+def drain_slowly(recv):
+    """The same, so slowly that the process is at its exit meanwhile."""
+    count = 0
+    for _ in recv:
+        count += 1
+        time.sleep(0.002)
+    say(f"drained {count}")
+
+
+def hold_and_wait(keep, recv):
+    """Hold one end, and wait on another."""
+    blocked_recv(recv)
+    del keep
+
+
+def wait_on_own_channel():
+    """Hold both ends of a channel and wait for an item that only we could send."""
+    recv, send = interpchannels.create()
+    blocked_recv(recv)
+    del send
+
+
+def compute(seconds, word="computed"):
+    """Be busy without touching a channel."""
+    deadline = time.monotonic() + seconds
+    total = 0
+    while time.monotonic() < deadline:
+        total += sum(range(1000))
+    say(word)
+    return total
+
+
+def flood(send):
+    """Send until nobody is there any more."""
+    number = 0
+    try:
+        while True:
+            send.send((number, "x" * (number % 50), b"y" * (number % 7 * 30_000)))
+            number += 1
+    except interpchannels.ChannelClosedError:
+        pass
+
+
+def swallow(recv):
+    """Receive until the end."""
+    for _ in recv:
+        pass
+
+
+def pass_on(recv, send):
+    """Hand on until one of the sides is gone."""
+    try:
+        for value in recv:
+            send.send(value)
+    except interpchannels.ChannelClosedError:
+        pass
+
+
+def leave_threads_blocked(recv, send):
+    """Start threads that block in recv and send, and return when they do."""
+    for target, arguments in ((blocked_recv, (recv,)), (blocked_send, (send, "x"))):
+        threading.Thread(target=target, args=arguments).start()
+    while recv.stats().waiting_receivers < 1 or send.stats().waiting_senders < 1:
+        time.sleep(0.001)
+    return "returned"
+
+
+def start_worker_that_waits(recv):
+    """A Worker inside a Worker, left behind."""
+    interpchannels.spawn(blocked_recv, recv)
+    return "returned"
+
+
+def send_all(send, values):
+    for value in values:
+        send.send(value)
+
+
+def wait_for(gate):
+    """Wait until the gate opens or is gone."""
+    try:
+        return gate.recv()
+    except interpchannels.ChannelClosedError:
+        return None
+
+
+def quiet_recv(recv, send):
+    """Block in recv() and tell what the thread used meanwhile: CPU seconds, voluntary and other switches."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_THREAD)
+    cpu = time.thread_time()
+    try:
+        recv.recv()
+    except interpchannels.ChannelClosedError:
+        pass
+    cpu = time.thread_time() - cpu
+    after = resource.getrusage(resource.RUSAGE_THREAD)
+    send.send((cpu, after.ru_nvcsw - before.ru_nvcsw, after.ru_nivcsw - before.ru_nivcsw))
+
+
+def quiet_send(full, send):
+    """The same, blocked in send()."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_THREAD)
+    cpu = time.thread_time()
+    try:
+        full.send("more")
+    except interpchannels.ChannelClosedError:
+        pass
+    cpu = time.thread_time() - cpu
+    after = resource.getrusage(resource.RUSAGE_THREAD)
+    send.send((cpu, after.ru_nvcsw - before.ru_nvcsw, after.ru_nivcsw - before.ru_nivcsw))

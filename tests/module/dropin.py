@@ -1,0 +1,77 @@
+"""What the tests of the drop-in share: the module under test as `c`, and short forms of its functions."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from support import IS_OURS, MODULE, load_module
+
+c = load_module()
+
+# What becomes of an item when its interpreter ends.
+REMOVE, ERROR, REPLACE = 1, 2, 3
+UNBOUND_OPS = (REMOVE, ERROR, REPLACE)
+
+# 3.14 brought the fallback: what is done with an object that is not shareable by itself.
+HAS_FALLBACK = sys.version_info >= (3, 14)
+NO_FALLBACK, PICKLE = 0, 1
+
+INFO_FIELDS = (
+    "open",
+    "closing",
+    "closed",
+    "count",
+    "num_interp_send",
+    "num_interp_send_released",
+    "num_interp_recv",
+    "num_interp_recv_released",
+    "num_interp_both",
+    "num_interp_both_released",
+    "num_interp_both_send_released",
+    "num_interp_both_recv_released",
+    "send_associated",
+    "send_released",
+    "recv_associated",
+    "recv_released",
+)
+
+# The start of a script in another process or interpreter.
+PRELUDE = "from dropin import *\nfrom support import *\n"
+
+
+def cpython_fault(what: str) -> pytest.MarkDecorator:
+    """Marks a test of a fault that CPython's own module has; `what` says what it was seen to do."""
+    return pytest.mark.xfail(not IS_OURS, reason=f"{MODULE}: {what}", strict=False)
+
+
+def create(unboundop: int = REPLACE) -> Any:
+    return c.create(unboundop)
+
+
+def put(cid: Any, obj: Any = b"spam", unboundop: int = REPLACE) -> None:
+    """Queue an object without waiting."""
+    c.send(cid, obj, unboundop, blocking=False)
+
+
+def get(cid: Any) -> Any:
+    """Take an object that has to be there, and bound."""
+    obj, unboundop = c.recv(cid)
+    assert unboundop is None, unboundop
+    return obj
+
+
+def info(cid: Any) -> dict[str, Any]:
+    """The fields of get_info() that are neither False nor 0."""
+    found = c.get_info(cid)
+    return {name: getattr(found, name) for name in INFO_FIELDS if getattr(found, name)}
+
+
+def listed() -> list[int]:
+    """The ids of all channels, in ascending order."""
+    return sorted(int(cid) for cid, *_ in c.list_all())
+
+
+def associated(cid: Any, *, send: bool) -> list[int]:
+    return sorted(int(interp) for interp in c.list_interpreters(cid, send=send))

@@ -1,0 +1,11 @@
+"""Importable classes that cross only by pickle and hold what a test gives them."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(eq=False)
+class Holder:
+    """Holds one value."""
+
+    value: Any
