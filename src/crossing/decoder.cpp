@@ -347,7 +347,7 @@ private:
             }
             layout.nbytes = layout.shape[0] = static_cast<Py_ssize_t>(block->size());
             layout.strides[0] = 1;
-            const PyRef memory(memory_over(context_.memory_type, block, block->data(), layout));
+            const PyRef memory(memoryview_over(context_.memory_type, block, block->data(), layout));
             if (!memory || PyList_Append(buffer_list.get(), memory.get()) < 0) return nullptr;
         }
         if (!get_length(size)) return malformed();

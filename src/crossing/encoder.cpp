@@ -610,7 +610,8 @@ bool Encoder::has_own_way(Context& context, PyObject* obj) {
 
 int Encoder::write_pickle(PyObject* pickled, std::size_t references, PyObject* buffers) {
     const Py_ssize_t count = PyList_GET_SIZE(buffers);
-    if (!put_varint(references) || !put_varint(static_cast<std::uint64_t>(count))) return -1;
+    if (!put_tag(kPickle) || !put_varint(references) ||
+        !put_varint(static_cast<std::uint64_t>(count))) return -1;
     for (Py_ssize_t i = 0; i < count; ++i) {
         const Py_buffer* const buffer = PyPickleBuffer_GetBuffer(PyList_GET_ITEM(buffers, i));
         if (!buffer) return -1;

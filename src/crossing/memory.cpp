@@ -72,25 +72,19 @@ PyTypeObject* make_memory_type(PyObject* module) {
     return reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
 }
 
-PyObject* memory_over(PyTypeObject* memory_type, Attachment* owner, void* data,
-                      const MemoryLayout& layout) {
+PyObject* memoryview_over(PyTypeObject* memory_type, Attachment* owner, void* data,
+                          const MemoryLayout& layout) {
     auto* kept = new (std::nothrow) MemoryLayout(layout);
-    PyObject* const self = kept ? memory_type->tp_alloc(memory_type, 0) : PyErr_NoMemory();
+    const PyRef self(kept ? memory_type->tp_alloc(memory_type, 0) : PyErr_NoMemory());
     if (!self) {
         delete kept;
         owner->release();
         return nullptr;
     }
-    self_of(self)->owner = owner;
-    self_of(self)->data = data;
-    self_of(self)->layout = kept;
-    return self;
-}
-
-PyObject* memoryview_over(PyTypeObject* memory_type, Attachment* owner, void* data,
-                          const MemoryLayout& layout) {
-    const PyRef memory(memory_over(memory_type, owner, data, layout));
-    return memory ? PyMemoryView_FromObject(memory.get()) : nullptr;
+    self_of(self.get())->owner = owner;
+    self_of(self.get())->data = data;
+    self_of(self.get())->layout = kept;
+    return PyMemoryView_FromObject(self.get());
 }
 
 }  // namespace interpchannels

@@ -34,8 +34,5 @@ PyTypeObject* make_memory_type(PyObject* module);
 // taken over even on failure). Attached. nullptr with an exception set.
 PyObject* memoryview_over(PyTypeObject* memory_type, Attachment* owner, void* data,
                           const MemoryLayout& layout);
-// The exporter itself, for consumers that keep a reference to it (pickle's buffers).
-PyObject* memory_over(PyTypeObject* memory_type, Attachment* owner, void* data,
-                      const MemoryLayout& layout);
 
 }  // namespace interpchannels

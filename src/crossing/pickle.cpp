@@ -65,16 +65,15 @@ int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, P
     const PyRef pickler(PyObject_Call(type, args.get(), kwargs.get()));
     if (!pickler) return -1;
 
-    Pickling state{&context, references.get()};
     {
+        Pickling state{&context, references.get()};
         const PyRef capsule(PyCapsule_New(&state, kStateName, nullptr));
         const PyRef hook(capsule ? PyCFunction_New(&reduce_def, capsule.get()) : nullptr);
         if (!hook || PyObject_SetAttrString(pickler.get(), "reducer_override", hook.get()) < 0) return -1;
-        const PyRef done(PyObject_CallMethod(pickler.get(), "dump", "O", obj));
-        // The state leaves with this frame, and somebody may have kept the pickler.
-        PyCapsule_SetPointer(capsule.get(), &state);
-        if (!done) return -1;
-        if (PyObject_DelAttrString(pickler.get(), "reducer_override") < 0) PyErr_Clear();
+        const PyRef dump(PyObject_GetAttrString(pickler.get(), "dump"));
+        const PyRef done(dump ? PyObject_CallOneArg(dump.get(), obj) : nullptr);
+        // The state goes with this frame, and somebody may have kept the hook.
+        if (PyCapsule_SetName(capsule.get(), "interpchannels.done") < 0 || !done) return -1;
     }
     const PyRef pickled(PyObject_CallMethod(file.get(), "getvalue", nullptr));
     if (!pickled) return -1;

@@ -439,7 +439,7 @@ PyObject* list_interpreters(PyObject* module, PyObject* args, PyObject* kwargs) 
     static const char* names[] = {"cid", "send", nullptr};
     PyObject* cid = nullptr;
     int send = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$p:channel_list_interpreters",
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$p:channel_list_interpreters",
                                      const_cast<char**>(names), &cid, &send)) {
         return nullptr;
     }

@@ -5,12 +5,11 @@
 // the others share its state and hold it.
 #include "module/state.hpp"
 
+#include "channel/tables.hpp"
 #include "crossing/memory.hpp"
 #include "crossing/pickle.hpp"
 #include "interpreter/cpython_private.hpp"
 #include "module/blocking.hpp"
-
-#include "channel/tables.hpp"
 
 #ifndef INTERPCHANNELS_VERSION
 #define INTERPCHANNELS_VERSION "unknown"
@@ -82,7 +81,8 @@ int join_threading(PyObject* module, ModuleState& state) {
     const PyRef threading(PyImport_ImportModule("threading"));
     const PyRef ending(threading ? PyObject_GetAttrString(module, "_interpreter_ending") : nullptr);
     if (!ending) return -1;
-    const PyRef done(PyObject_CallMethod(threading.get(), "_register_atexit", "O", ending.get()));
+    const PyRef hook(PyObject_GetAttrString(threading.get(), "_register_atexit"));
+    const PyRef done(hook ? PyObject_CallOneArg(hook.get(), ending.get()) : nullptr);
     if (!done) {
         if (!PyErr_ExceptionMatches(PyExc_RuntimeError)) return -1;
         PyErr_Clear();  // it is shutting down already

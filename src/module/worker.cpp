@@ -42,8 +42,8 @@ char* describe_exception() {
     const PyRef exception(PyErr_GetRaisedException());
     PyRef text;
     const PyRef traceback(PyImport_ImportModule("traceback"));
-    const PyRef lines(traceback ? PyObject_CallMethod(traceback.get(), "format_exception", "O", exception.get())
-                                : nullptr);
+    const PyRef format(traceback ? PyObject_GetAttrString(traceback.get(), "format_exception") : nullptr);
+    const PyRef lines(format ? PyObject_CallOneArg(format.get(), exception.get()) : nullptr);
     const PyRef empty(lines ? PyUnicode_FromString("") : nullptr);
     if (empty) text = PyRef(PyUnicode_Join(empty.get(), lines.get()));
     if (!text) {
