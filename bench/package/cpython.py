@@ -3,8 +3,9 @@
 import importlib
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 OLD = sys.version_info < (3, 13)
@@ -29,43 +30,35 @@ def destroy(channel: Any) -> None:
 
 
 class Queues:
-    """What this CPython offers to a program that waits for another interpreter. All of it polls, every 10 ms.
+    """The Queue that this CPython offers to a program that waits for another interpreter. It polls, every 10 ms.
 
-    LookupError where it has nothing: before 3.14 it is in CPython's own tests, which not every installation has.
+    LookupError where there is none: 3.12 has none at all, that of 3.13 is in CPython's own `test` package, which not
+    every installation has.
     """
 
     def __init__(self) -> None:
-        if sys.version_info >= (3, 14):
-            self._module, types = "concurrent.interpreters", ("Queue", "Queue")
-        elif not OLD:
-            self._module, types = "test.support.interpreters.queues", ("Queue", "Queue")
-        else:
-            self._module, types = "test.support.interpreters", ("SendChannel", "RecvChannel")
-        self._put_type, self._get_type = types
-        self.name = f"{self._module}.{self._get_type}"
-        try:
-            self._library: Any = importlib.import_module(self._module)
-        except ImportError as problem:
-            raise LookupError(f"{self._module} is missing: {problem}") from problem
-
-    def create(self) -> tuple[int, Callable[[Any], object], Callable[[], Any]]:
-        """The id of a new one, its put and its get; it lives as long as these."""
         if OLD:
-            receiver, sender = self._library.create_channel()
-            return int(receiver.id), sender.send_nowait, receiver.recv
-        if sys.version_info >= (3, 14):
-            queue = self._library.create_queue()
-        else:
-            queue = self._library.create(syncobj=True)  # the alternative pickles
-        return queue.id, queue.put, queue.get
+            raise LookupError("CPython's Queue: 3.12 has none")
+        public = sys.version_info >= (3, 14)
+        self._module = "concurrent.interpreters" if public else "test.support.interpreters.queues"
+        self.name = f"{self._module}.Queue"
+        try:
+            library: Any = importlib.import_module(self._module)
+        except ImportError as problem:
+            raise LookupError(f"{self.name}: {problem}") from problem
+        # 3.13's would pickle without syncobj.
+        self._create = library.create_queue if public else partial(library.create, syncobj=True)
 
-    def source(self, putting: int, getting: int) -> str:
-        """Source that defines `put` and `get` for the queues of these ids."""
-        methods = ("send_nowait", "recv") if OLD else ("put", "get")
+    def create(self) -> Any:
+        """A new one."""
+        return self._create()
+
+    def source(self, putting: Any, getting: Any) -> str:
+        """Source that defines `put` and `get` for these queues."""
         return (
-            f"import {self._module} as library\n"
-            f"put = library.{self._put_type}({putting}).{methods[0]}\n"
-            f"get = library.{self._get_type}({getting}).{methods[1]}\n"
+            f"from {self._module} import Queue\n"
+            f"put = Queue({putting.id}).put\n"
+            f"get = Queue({getting.id}).get\n"
         )
 
 

@@ -34,19 +34,24 @@ class Case:
 def run_in_turns(cases: Sequence[Case], repetitions: int, seconds: float) -> None:
     """Measures each case once in each repetition, so that a slow minute of the machine slows them all."""
     for repetition in range(repetitions):
-        note = f"\rrepetition {repetition + 1} of {repetitions}"
-        print(note, end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            note = f"\rrepetition {repetition + 1} of {repetitions}"
+            print(note, end="", file=sys.stderr, flush=True)
         for case in cases:
             case.samples.append(case.measure(seconds))
-    print(file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def per_operation(batch: Batch, seconds: float) -> float:
-    """Seconds an operation, of one batch that takes about `seconds`; smaller ones before it warm up."""
+def per_operation(batch: Batch, seconds: float, least: int = 8) -> float:
+    """Seconds an operation, of one batch that takes about `seconds`; smaller ones before it warm up.
+
+    `least` is the size of the first.
+    """
     gc.collect()
     gc.disable()
     try:
-        count = 8
+        count = least
         while (took := batch(count)) < seconds / 8:
             count *= 4
         count = max(1, int(count * seconds / took))

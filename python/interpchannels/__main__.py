@@ -2,8 +2,12 @@
 
 import sys
 
-from interpchannels._demo.cli import main
-
 # The guard matters: multiprocessing imports this module again in every process that it spawns.
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        from interpchannels._demo.cli import main
+
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt:  # while it was being imported
+        status = 130
+    sys.exit(status)

@@ -60,7 +60,8 @@ class Worker(Generic[R]):
         not raised here.
         """
         if timeout is not None:
-            timeout = float(timeout)
+            if not isinstance(timeout, (int, float)):
+                raise TypeError(f"timeout must be None or a number of seconds, not {type(timeout).__name__}")
             if not timeout >= 0:
                 raise ValueError(f"timeout must be None or a number of seconds >= 0, not {timeout}")
             timeout = min(timeout, threading.TIMEOUT_MAX)
@@ -123,7 +124,8 @@ def _work() -> None:
     except BaseException as error:
         text = "".join(traceback.format_exception(error))
         traceback.clear_frames(error.__traceback__)  # they hold the arguments
-        outcome = ("raised", error.with_traceback(None), text)
+        # SystemExit and KeyboardInterrupt are the Worker's own: they must not end whoever asks.
+        outcome = ("raised", error.with_traceback(None) if isinstance(error, Exception) else None, text)
     try:
         _interpchannels._leave_result(outcome)
     except Exception as error:

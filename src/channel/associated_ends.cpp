@@ -66,7 +66,8 @@ bool AssociatedChannel::all_released_locked() noexcept {
     return first_[0] || first_[1];  // never associated: open
 }
 
-Status AssociatedChannel::release(std::int64_t interp, bool send, bool recv) noexcept {
+Status AssociatedChannel::release(std::int64_t interp, bool send, bool recv,
+                                  Queue::Contents* left) noexcept {
     if (state() == State::kClosed) return Status::kClosed;
     const bool wanted[2] = {recv, send};
     bool closed = false;
@@ -81,21 +82,18 @@ Status AssociatedChannel::release(std::int64_t interp, bool send, bool recv) noe
         SpinGuard guard(ends_lock_);
         for (int i = 0; i < 2; ++i) {
             if (!wanted[i]) continue;
-            // Release pairs with the acquire in associate() and in the blocked send that watches it.
+            // Release pairs with the acquire in associate().
             find_locked(interp, static_cast<Direction>(i))
                 ->released.store(true, std::memory_order_release);
         }
         closed = all_released_locked();
     }
-    if (closed) {
-        close_now();
-    } else if (send) {
-        wake_all();  // sends of this interpreter that are blocked end now
-    }
+    if (closed) close_now(left);
     return Status::kOk;
 }
 
-AssociatedChannel::Closed AssociatedChannel::close(int direction, bool force) noexcept {
+AssociatedChannel::Closed AssociatedChannel::close(int direction, bool force,
+                                                   Queue::Contents* left) noexcept {
     const State before = state();
     if (before == State::kClosed) return Closed::kAlready;
     if (!force && direction > 0 && before == State::kClosing) return Closed::kAlready;
@@ -106,7 +104,7 @@ AssociatedChannel::Closed AssociatedChannel::close(int direction, bool force) no
         return Closed::kDone;
     }
     closed_by_name_.store(true, std::memory_order_relaxed);
-    close_now();
+    close_now(left);
     return Closed::kDone;
 }
 
@@ -125,10 +123,10 @@ void AssociatedChannel::forget_interpreter(std::int64_t interp) noexcept {
     if (closed) close_now();
 }
 
-bool AssociatedChannel::destroy() noexcept {
+bool AssociatedChannel::destroy(Queue::Contents* left) noexcept {
     if (!drop_in_table().remove(*this)) return false;
     destroyed_.store(true, std::memory_order_release);
-    close_now();
+    close_now(left);
     unref();  // the table's; the caller holds another
     return true;
 }

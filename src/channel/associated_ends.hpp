@@ -21,7 +21,7 @@ namespace interpchannels {
 struct Association {
     Association* next = nullptr;
     std::int64_t interp = -1;
-    std::atomic<bool> released{false};  // what a blocked send of that interpreter watches
+    std::atomic<bool> released{false};
 };
 
 class AssociatedChannel final : public Channel {
@@ -38,17 +38,18 @@ public:
 
     // The interpreter lets go. Associates it first where it never was (CPython does, and then releases).
     // kClosed where the channel is closed. Detached.
-    Status release(std::int64_t interp, bool send, bool recv) noexcept;
+    // `left`, here and below: see Channel::close_now().
+    Status release(std::int64_t interp, bool send, bool recv, Queue::Contents* left = nullptr) noexcept;
 
     // close() of the drop-in: `direction` is +1 send, -1 recv, 0 both. Detached.
     enum class Closed : std::uint8_t { kDone, kAlready, kNotEmpty };
-    Closed close(int direction, bool force) noexcept;
+    Closed close(int direction, bool force, Queue::Contents* left = nullptr) noexcept;
 
     // The interpreter ended: its items, and its associations. Detached.
     void forget_interpreter(std::int64_t interp) noexcept;
 
     // Out of the table, closed; idempotent. True for the one call that did it. Detached.
-    bool destroy() noexcept;
+    bool destroy(Queue::Contents* left = nullptr) noexcept;
     // Not listed any more once it was closed by name and has drained; one that was closed by its last
     // release still is, as CPython has it.
     bool listed() const noexcept {

@@ -1,6 +1,7 @@
 #include "channel/channel.hpp"
 
 #include <cstring>
+#include <utility>
 
 namespace interpchannels {
 namespace {
@@ -236,7 +237,7 @@ Status Offer::wait(const WaitFor& wait) noexcept {
     Channel& c = channel_;
     const bool rendezvous = c.capacity_ == 0;
     const Nanos slice_end = end_of_slice(wait);
-    if (!until_taken_ && !linked) {
+    if (!until_taken_ && !std::exchange(waited_, true)) {
         c.send_spin_.spin(
             [&] {
                 return (c.offers_count_.load(std::memory_order_relaxed) == 0 && c.has_place()) ||
@@ -501,7 +502,7 @@ void Channel::close_sends(bool keep_offers) noexcept {
     wake_all();
 }
 
-void Channel::close_now() noexcept {
+void Channel::close_now(Queue::Contents* left) noexcept {
     Queue::Contents contents;
     {
         SpinGuard receive(queue_.recv_lock);
@@ -512,7 +513,11 @@ void Channel::close_now() noexcept {
         contents = queue_.detach_all();
     }
     wake_all();
-    Queue::release(contents);
+    if (left) {
+        *left = contents;
+    } else {
+        Queue::release(contents);
+    }
 }
 
 void Channel::mark_some(WaiterList& list, WakeList& wakes) noexcept {

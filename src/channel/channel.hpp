@@ -89,8 +89,9 @@ public:
     // --- closing; all idempotent ---
     // No more sends. With keep_offers, senders that are blocked may still be received from.
     void close_sends(bool keep_offers) noexcept;
-    // Nothing any more: what is queued is released, who waits is woken.
-    void close_now() noexcept;
+    // Nothing any more: who waits is woken, what is queued is released; or, with `left`, handed to the
+    // caller, who releases it with Queue::release() where it is best done.
+    void close_now(Queue::Contents* left = nullptr) noexcept;
     // Wakes everybody to look again, after a handle's `cancelled` flag was set.
     void wake_all() noexcept;
 
@@ -190,6 +191,7 @@ private:
     const bool until_taken_;
     std::uint64_t position_ = 0;  // records published before it: its turn comes when those are gone
     bool sent_ = false;           // send_lock
+    bool waited_ = false;         // the sender's own thread
 };
 
 // A counted reference to a channel of type T.

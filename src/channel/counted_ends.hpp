@@ -36,11 +36,11 @@ public:
         // Release: what was done through this handle comes before the close; acquire for the closer.
         return open_[index(d)].fetch_sub(1, std::memory_order_acq_rel) == 1;
     }
-    void last_gone(Direction d) noexcept {
+    void last_gone(Direction d, Queue::Contents* left = nullptr) noexcept {
         if (d == Direction::kSend) {
             close_sends(false);
         } else {
-            close_now();
+            close_now(left);
         }
     }
 

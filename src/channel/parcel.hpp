@@ -32,14 +32,9 @@ protected:
     Attachment& operator=(const Attachment&) = delete;
 };
 
-inline void release_chain(Attachment* first) noexcept {
-    while (first) {
-        Attachment* const next = first->next;
-        first->next = nullptr;
-        first->release();
-        first = next;
-    }
-}
+// Releases a chain. Not nested: a release that leads to another (a channel that lay in a channel that lay in
+// a channel) is put off until the one that is running is done, so depth costs no stack.
+void release_chain(Attachment* first) noexcept;
 
 // Payloads up to this many bytes are written in place into the queue's segments; larger ones are
 // allocated by the encoder and travel as a pointer.

@@ -68,18 +68,33 @@ RegistryItem* RegistryItem::make(Interpreter& owner, PyObject* obj, bool with_fa
         return nullptr;
     }
     item->data_ = data;
+    const PyRef module(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(obj)), "__module__"));
+    const char* const name = module && PyUnicode_Check(module.get()) ? PyUnicode_AsUTF8(module.get()) : nullptr;
+    if (name) item->module_ = ::strdup(name);
+    PyErr_Clear();  // it is only for a second try
     return item;
 }
 
 RegistryItem::~RegistryItem() {
     if (own_free_ && data_.data && data_.free) data_.free(data_.data);
+    std::free(module_);
 }
 
 PyObject* RegistryItem::new_object() {
     int expected = kLive;
     // Acquire and release pair with outlive(): the data is whole, or gone.
     if (!state_.compare_exchange_strong(expected, kReading, std::memory_order_acq_rel)) return nullptr;
-    PyObject* const obj = cpython::new_object(&data_);
+    PyObject* obj = cpython::new_object(&data_);
+    if (!obj && module_ && PyErr_ExceptionMatches(PyExc_RuntimeError)) {
+        // CPython's Queue, for one, wants its module to be imported by whoever receives it.
+        PyObject* const error = PyErr_GetRaisedException();
+        const PyRef imported(PyImport_ImportModule(module_));
+        PyErr_SetRaisedException(imported ? nullptr : error);
+        if (imported) {
+            Py_DECREF(error);
+            obj = cpython::new_object(&data_);
+        }
+    }
     state_.store(kLive, std::memory_order_release);
     if (!obj && !PyErr_Occurred()) {
         PyErr_SetString(PyExc_SystemError, "CPython's registry made no object and set no exception");

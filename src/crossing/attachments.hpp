@@ -81,6 +81,7 @@ private:
     enum State : int { kLive, kReading, kGone };
     std::atomic<int> state_{kLive};
     bool own_free_ = false;  // the owner ended, the data did not depend on it
+    char* module_ = nullptr;  // of the object's type, from std::malloc: imported where new_object misses it
     cpython::XiData data_{};
 };
 

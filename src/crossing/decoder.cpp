@@ -39,7 +39,7 @@ public:
 
 private:
     struct Frame {
-        PyObject* obj;  // strong: the container; for slices and ranges a tuple of their parts
+        PyObject* obj;  // strong: the container; for a range a tuple of its parts
         PyObject* key;  // dict: strong, waiting for its value
         Py_ssize_t pos;
         Py_ssize_t size;
@@ -373,6 +373,9 @@ private:
         case kDict:
             made = PyRef(PyDict_New());
             break;
+        case kSlice:
+            made = PyRef(PySlice_New(nullptr, nullptr, nullptr));
+            break;
         case kSet:
         case kFrozenSet:
             made = PyRef(kind == kSet ? PySet_New(nullptr) : PyFrozenSet_New(nullptr));
@@ -383,7 +386,7 @@ private:
         if (!made) return nullptr;
         // Whole only at the end: made from its parts, or (a frozenset) to be filled while nobody else holds
         // it. The encoder lets nothing refer to one that is open.
-        const bool later = kind == kSlice || kind == kRange || (kind == kFrozenSet && size > 0);
+        const bool later = kind == kRange || (kind == kFrozenSet && size > 0);
         std::int64_t number = -1;
         if (mark) {
             if (later) number = static_cast<std::int64_t>(remembered_.size());
@@ -424,6 +427,13 @@ private:
             if (failed < 0) return nullptr;
             break;
         }
+        case kSlice: {
+            // Nobody else has used it: it was made with this call's Nones.
+            auto* const slice = reinterpret_cast<PySliceObject*>(frame.obj);
+            PyObject** const parts[] = {&slice->start, &slice->stop, &slice->step};
+            Py_XSETREF(*parts[frame.pos], item);
+            break;
+        }
         default:
             PyTuple_SET_ITEM(frame.obj, frame.pos, item);
         }
@@ -432,12 +442,9 @@ private:
         PyObject* whole = frame.obj;
         const Frame done = frame;
         frames_.pop();
-        if (done.kind == kSlice || done.kind == kRange) {
+        if (done.kind == kRange) {
             const PyRef parts(whole);
-            PyObject* const* const p = &PyTuple_GET_ITEM(whole, 0);
-            whole = done.kind == kSlice
-                        ? PySlice_New(p[0], p[1], p[2])
-                        : PyObject_CallObject(reinterpret_cast<PyObject*>(&PyRange_Type), parts.get());
+            whole = PyObject_CallObject(reinterpret_cast<PyObject*>(&PyRange_Type), parts.get());
         }
         if (whole && done.number >= 0) {
             remembered_[static_cast<std::size_t>(done.number)] = Py_NewRef(whole);

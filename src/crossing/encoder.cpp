@@ -364,8 +364,8 @@ Encoder::Step Encoder::end(PyObject* obj, Direction direction) {
     if (known < -1) return kError;
     if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
     if (handle.closed()) {
-        PyErr_Format(PyExc_ValueError,
-                     "%s of channel %lld is closed, so it cannot be sent: send a clone() that is open",
+        PyErr_Format(context_.channel_closed_error,
+                     "%s of channel %lld is closed, so it cannot be sent: clone() it before it is closed",
                      direction == Direction::kSend ? "the SendChannel" : "the RecvChannel",
                      static_cast<long long>(handle.channel().id()));
         return kError;
@@ -433,7 +433,7 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
         }
         if (mark) {
             number = static_cast<std::int64_t>(remembered_.size()) - 1;
-            remembered_.back().unfinished = tag == kSlice || tag == kRange || tag == kFrozenSet;
+            remembered_.back().unfinished = tag == kRange || tag == kFrozenSet;
         }
     }
     if (!put_tag(tag | mark)) return kError;
@@ -513,8 +513,9 @@ Encoder::Step Encoder::value(PyObject* obj) {
     } else {
         step = registry(obj);
     }
+    if (step == kIsForeign && mode_.salvage && only_a_buffer(context_, obj)) step = memoryview(obj);
     if (step != kIsForeign) return step;
-    if (explaining_ && mode_.pickle && pickles_alone(obj)) return kLeaf;
+    if (explaining_ && mode_.pickle && pickles_alone(context_, obj, mode_)) return kLeaf;
     if (PyErr_Occurred() && !explaining_) return kError;
     Py_XSETREF(foreign_, Py_NewRef(obj));
     return kIsForeign;
@@ -602,8 +603,9 @@ int Encoder::write_whole_as_registry(PyObject* obj) {
 
 // --- the pickle fallback's side (pickle.cpp) ---
 
-bool Encoder::has_own_way(Context& context, PyObject* obj) {
+bool Encoder::has_own_way(Context& context, PyObject* obj, CrossingMode mode) {
     PyTypeObject* const type = Py_TYPE(obj);
+    if (mode.salvage && only_a_buffer(context, obj)) return true;
     return type == context.recv_type || type == context.send_type || type == context.channel_id_type ||
            type == &PyMemoryView_Type || cpython::is_registered(obj);
 }
@@ -628,12 +630,21 @@ int Encoder::write_pickle(PyObject* pickled, std::size_t references, PyObject* b
     return put_varint(n) && put(PyBytes_AS_STRING(pickled), n) ? 0 : -1;
 }
 
+// Not for pickle, but its memory can be copied: an mmap, a ctypes array of a local class.
+bool Encoder::only_a_buffer(Context& context, PyObject* obj) {
+    if (!PyObject_CheckBuffer(obj) || PyType_Check(obj)) return false;
+    CrossingMode plain;
+    const bool pickles = pickles_alone(context, obj, plain);
+    PyErr_Clear();
+    return !pickles;
+}
+
 // --- what cannot cross ---
 
-bool Encoder::pickles_alone(PyObject* obj) {
+bool Encoder::pickles_alone(Context& context, PyObject* obj, CrossingMode mode) {
     Scratch scratch;
     Parcel parcel;
-    return encode_pickled_or_fail(context_, obj, mode_, parcel, scratch) == 0;
+    return encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0;
 }
 
 // item['a'][3]

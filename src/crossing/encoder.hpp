@@ -25,6 +25,7 @@ namespace interpchannels {
 struct CrossingMode {
     bool native = true;   // false: only what CPython's module shares without its fallback
     bool pickle = true;   // pickle as the last resort
+    bool salvage = false;  // second try: what does not pickle, but has a buffer, goes as a memoryview
     bool views = false;   // a memoryview shares its memory (the drop-in) instead of being copied
 };
 
@@ -53,7 +54,7 @@ public:
 
     // For the pickle fallback: objects that pickle must not see, each of which run() writes by itself; and
     // what pickle made of the rest. 0, or -1 with an exception set.
-    static bool has_own_way(Context& context, PyObject* obj);
+    static bool has_own_way(Context& context, PyObject* obj, CrossingMode mode);
     int write_pickle(PyObject* pickled, std::size_t references, PyObject* buffers);
 
     // Looks for the first part of `root` that cannot cross by itself and raises NotShareableError with its
@@ -88,7 +89,8 @@ private:
     Step channel_id(PyObject* obj);
     Step registry(PyObject* obj);
     void pop() noexcept;
-    bool pickles_alone(PyObject* obj);
+    static bool pickles_alone(Context& context, PyObject* obj, CrossingMode mode);
+    static bool only_a_buffer(Context& context, PyObject* obj);
     void raise_not_shareable(PyObject* obj, PyObject* cause);
 
     // The number of an object that was met before, or -1; otherwise remembers it where that is worth it and

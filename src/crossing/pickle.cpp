@@ -7,6 +7,7 @@ constexpr const char* kStateName = "interpchannels.pickling";
 
 struct Pickling {
     Context* context;
+    CrossingMode mode;
     PyObject* references;  // borrowed list
 };
 
@@ -14,7 +15,7 @@ struct Pickling {
 PyObject* reduce(PyObject* capsule, PyObject* obj) {
     auto* const state = static_cast<Pickling*>(PyCapsule_GetPointer(capsule, kStateName));
     if (!state) return nullptr;
-    if (!Encoder::has_own_way(*state->context, obj)) Py_RETURN_NOTIMPLEMENTED;
+    if (!Encoder::has_own_way(*state->context, obj, state->mode)) Py_RETURN_NOTIMPLEMENTED;
     const Py_ssize_t number = PyList_GET_SIZE(state->references);
     if (PyList_Append(state->references, obj) < 0) return nullptr;
     return Py_BuildValue("O(n)", state->context->load_attachment, number);
@@ -66,7 +67,7 @@ int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, P
     if (!pickler) return -1;
 
     {
-        Pickling state{&context, references.get()};
+        Pickling state{&context, mode, references.get()};
         const PyRef capsule(PyCapsule_New(&state, kStateName, nullptr));
         const PyRef hook(capsule ? PyCFunction_New(&reduce_def, capsule.get()) : nullptr);
         if (!hook || PyObject_SetAttrString(pickler.get(), "reducer_override", hook.get()) < 0) return -1;
@@ -98,6 +99,11 @@ int encode_pickled(Context& context, PyObject* obj, CrossingMode mode, Parcel& p
         return -1;
     }
     const PyRef cause(PyErr_GetRaisedException());
+    if (!mode.salvage) {
+        mode.salvage = true;
+        if (encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0) return 0;
+        PyErr_Clear();
+    }
     Encoder(context, mode, scratch).explain(obj, cause.get());
     return -1;
 }

@@ -303,13 +303,15 @@ void EndHandle::close() {
     const Direction direction = direction_;
     const ChannelStats stats = channel->stats();
     if (!last && stats.waiting_receivers == 0 && stats.waiting_senders == 0) return;
+    Queue::Contents left;
     while_detached([&] {
         if (last) {
-            channel->last_gone(direction);
+            channel->last_gone(direction, &left);
         } else {
             channel->wake_all();
         }
     });
+    Queue::release(left);  // attached: what this interpreter lent comes back at once
 }
 
 void EndHandle::discard() {

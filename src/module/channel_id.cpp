@@ -19,7 +19,8 @@ ChannelIdParts& parts_of(PyObject* self) noexcept { return reinterpret_cast<IdOb
 ModuleState& state_of_id(PyObject* self) noexcept { return *reinterpret_cast<IdObject*>(self)->state; }
 
 void drop_id(const Ref<AssociatedChannel>& channel) {
-    if (channel && channel->drop_id()) detached([&] { channel->destroy(); });
+    Leftovers left;
+    if (channel && channel->drop_id()) detached([&] { channel->destroy(&left.contents); });
 }
 
 void id_dealloc(PyObject* self) {
@@ -113,12 +114,27 @@ PyType_Spec spec = {
 
 ChannelIdParts read_hook(PyObject* self) { return parts_of(self); }
 
+// One that arrives: its channel must still be there.
+PyObject* arriving(Context& context, ChannelIdParts parts) {
+    auto& state = static_cast<ModuleState&>(context);
+    if (!parts.channel) {
+        parts.channel = detached([&] { return drop_in_table().find(parts.cid); });
+        if (parts.channel) parts.channel->add_id();
+    } else if (parts.channel->destroyed()) {
+        drop_id(parts.channel);
+        parts.channel = {};
+    }
+    if (parts.channel) return make_channel_id(context, std::move(parts));
+    raise_not_found(state, parts.cid);
+    return nullptr;
+}
+
 }  // namespace
 
 int add_channel_id_type(PyObject* module, ModuleState& state) {
     state.channel_id_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
     state.read_channel_id = read_hook;
-    state.make_channel_id = make_channel_id;
+    state.make_channel_id = arriving;
     return state.channel_id_type ? PyModule_AddType(module, state.channel_id_type) : -1;
 }
 

@@ -95,7 +95,8 @@ PyObject* create(PyObject* module, PyObject* args, PyObject* kwargs) {
 PyObject* destroy(PyObject* module, PyObject* args, PyObject* kwargs) {
     ChannelIdParts parts;
     if (!only_channel(module, args, kwargs, "O:channel_destroy", parts)) return nullptr;
-    if (!detached([&] { return parts.channel->destroy(); })) {
+    Leftovers left;
+    if (!detached([&] { return parts.channel->destroy(&left.contents); })) {
         raise_not_found(*state_of(module), parts.cid);
         return nullptr;
     }
@@ -125,12 +126,12 @@ bool parse_drop_in_timeout(PyObject* arg, bool blocking, Nanos& deadline) {
         PyErr_SetString(PyExc_ValueError, "Invalid value NaN (not a number)");
         return false;
     }
-    if (seconds < 0) {
-        PyErr_SetString(PyExc_ValueError, "timeout value must be a non-negative number");
+    if (seconds * 1e9 >= 9223372036854775808.0 || seconds * 1e9 < -9223372036854775808.0) {
+        PyErr_SetString(PyExc_OverflowError, "timestamp too large to convert to C PyTime_t");
         return false;
     }
-    if (seconds * 1e9 >= 9223372036854775808.0) {  // beyond 64 bits of nanoseconds
-        PyErr_SetString(PyExc_OverflowError, "timestamp too large to convert to C PyTime_t");
+    if (seconds < 0) {
+        PyErr_SetString(PyExc_ValueError, "timeout value must be a non-negative number");
         return false;
     }
     deadline = deadline_after(seconds);
@@ -241,8 +242,9 @@ PyObject* send_value(ModuleState& state, const SendArguments& a, bool as_buffer)
     Status status = channel.associate(parcel.sender, Direction::kSend, association);
     if (status == Status::kClosed) return raise_closed(state, parts.cid, kAlreadyClosed);
     if (status == Status::kOk) {
-        status = blocking_send(state, channel, parcel, blocking != 0, deadline,
-                               blocking ? &association->released : nullptr);
+        // Not ended by this interpreter's own release(): what was sent before it is still received, and
+        // where that release closes the channel, the close ends it.
+        status = blocking_send(state, channel, parcel, blocking != 0, deadline, nullptr);
     }
     switch (status) {
     case Status::kOk:
@@ -366,7 +368,8 @@ PyObject* close(PyObject* module, PyObject* args, PyObject* kwargs) {
         raise_not_found(state, parts.cid);
         return nullptr;
     }
-    switch (detached([&] { return parts.channel->close(send - recv, force != 0); })) {
+    Leftovers left;
+    switch (detached([&] { return parts.channel->close(send - recv, force != 0, &left.contents); })) {
     case AssociatedChannel::Closed::kDone:
         Py_RETURN_NONE;
     case AssociatedChannel::Closed::kAlready:
@@ -396,7 +399,8 @@ PyObject* release(PyObject* module, PyObject* args, PyObject* kwargs) {
     }
     if (!send && !recv) send = recv = 1;
     const std::int64_t interp = state.interpreter->id();
-    switch (detached([&] { return parts.channel->release(interp, send != 0, recv != 0); })) {
+    Leftovers left;
+    switch (detached([&] { return parts.channel->release(interp, send != 0, recv != 0, &left.contents); })) {
     case Status::kOk:
         Py_RETURN_NONE;
     case Status::kNoMemory:

@@ -2,16 +2,15 @@
 //
 // An end object is one counted handle (EndHandle). Sending and receiving through it touch no table and,
 // where nobody has to wait, take one lock and stay attached.
-#include <cstdio>
+#include <initializer_list>
 #include <random>
 
 #include "channel/tables.hpp"
+#include "crossing/attachments.hpp"
 #include "crossing/decoder.hpp"
 #include "crossing/encoder.hpp"
 #include "module/blocking.hpp"
 #include "module/state.hpp"
-
-#include "crossing/attachments.hpp"
 
 #if !defined(_WIN32)
 #include <unistd.h>
@@ -54,9 +53,9 @@ PyObject* raise_status(EndObject& self, Status status, PyObject* timeout) {
     switch (status) {
     case Status::kClosed:
         PyErr_Format(state.channel_closed_error,
-                     send ? "channel %lld takes no more items: it was shut down, or every RecvChannel of it "
-                            "is closed; create() a new channel"
-                          : "channel %lld is closed and drained: nothing will come any more; stop receiving",
+                     send ? "cannot send to channel %lld: it was shut down, or every RecvChannel of it is closed; "
+                            "create() a new channel"
+                          : "cannot recv from channel %lld: it is closed and drained; stop receiving",
                      id);
         break;
     case Status::kCancelled:
@@ -72,8 +71,10 @@ PyObject* raise_status(EndObject& self, Status status, PyObject* timeout) {
         break;
     case Status::kTimeout:
         PyErr_Format(PyExc_TimeoutError,
-                     send ? "channel %lld had no place within %R seconds: receive from it, or wait longer"
-                          : "channel %lld had no item within %R seconds: wait longer, or send to it",
+                     send ? "send to channel %lld timed out: no place within %R seconds; receive from it, or "
+                            "wait longer"
+                          : "recv from channel %lld timed out: no item within %R seconds; send to it, or "
+                            "wait longer",
                      id, timeout ? timeout : Py_None);
         break;
     case Status::kNoMemory:
@@ -123,39 +124,52 @@ Status send_object(EndObject& self, PyObject* obj, Nanos deadline) {
     return status;
 }
 
-// (name[, default]) of a fast call. False with TypeError set.
-bool one_optional(const char* function, const char* name, PyObject* const* args, Py_ssize_t nargs,
-                  PyObject* kwnames, Py_ssize_t required, PyObject*& value) {
-    value = nullptr;
-    const Py_ssize_t keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
-    if (nargs < required || nargs > required + 1) {
-        PyErr_Format(PyExc_TypeError, "%s() takes %zd to %zd positional arguments but %zd were given",
-                     function, required, required + 1, nargs);
+// The arguments of a fast call, by position or name. False with TypeError set.
+bool named(const char* function, std::initializer_list<const char*> names, PyObject* const* args,
+           Py_ssize_t nargs, PyObject* kwnames, Py_ssize_t required,
+           std::initializer_list<PyObject**> values) {
+    const auto count = static_cast<Py_ssize_t>(names.size());
+    const auto name = [&](Py_ssize_t i) { return names.begin()[i]; };
+    const auto value = [&](Py_ssize_t i) -> PyObject*& { return *values.begin()[i]; };
+    if (nargs > count) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)", function, count, nargs);
         return false;
     }
-    if (nargs == required + 1) value = args[required];
-    for (Py_ssize_t i = 0; i < keywords; ++i) {
-        PyObject* const key = PyTuple_GET_ITEM(kwnames, i);
-        if (PyUnicode_CompareWithASCIIString(key, name) != 0) {
+    for (Py_ssize_t i = 0; i < nargs; ++i) value(i) = args[i];
+    for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); ++k) {
+        PyObject* const key = PyTuple_GET_ITEM(kwnames, k);
+        Py_ssize_t i = 0;
+        while (i < count && PyUnicode_CompareWithASCIIString(key, name(i)) != 0) ++i;
+        if (i == count) {
             PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", function, key);
             return false;
         }
-        if (value) {
+        if (value(i)) {
             PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument %R", function, key);
             return false;
         }
-        value = args[nargs + i];
+        value(i) = args[nargs + k];
+    }
+    for (Py_ssize_t i = 0; i < required; ++i) {
+        if (value(i)) continue;
+        PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s' (pos %zd)", function, name(i), i + 1);
+        return false;
     }
     return true;
 }
 
 PyObject* send_send(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* obj = nullptr;
     PyObject* timeout = nullptr;
     Nanos deadline = kNever;
-    if (!one_optional("send", "timeout", args, nargs, kwnames, 1, timeout)) return nullptr;
+    if (nargs == 1 && !kwnames) {
+        obj = args[0];
+    } else if (!named("send", {"obj", "timeout"}, args, nargs, kwnames, 1, {&obj, &timeout})) {
+        return nullptr;
+    }
     if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
     if (!check_open(self_of(self))) return nullptr;
-    const Status status = send_object(self_of(self), args[0], deadline);
+    const Status status = send_object(self_of(self), obj, deadline);
     if (status == Status::kOk) Py_RETURN_NONE;
     return status == Status::kInterrupted ? nullptr : raise_status(self_of(self), status, timeout);
 }
@@ -209,7 +223,7 @@ PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
     PyObject* timeout = nullptr;
     Nanos deadline = kNever;
     if (nargs != 0 || kwnames) {
-        if (!one_optional("recv", "timeout", args, nargs, kwnames, 0, timeout)) return nullptr;
+        if (!named("recv", {"timeout"}, args, nargs, kwnames, 0, {&timeout})) return nullptr;
         if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
     }
     if (!check_open(self_of(self))) return nullptr;
@@ -219,17 +233,15 @@ PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
     return raise_status(self_of(self), status, timeout);
 }
 
-PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs) {
-    if (nargs > 1) {
-        PyErr_Format(PyExc_TypeError, "recv_nowait() takes at most 1 argument (%zd given)", nargs);
-        return nullptr;
-    }
+PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* fallback = nullptr;
+    if (!named("recv_nowait", {"default"}, args, nargs, kwnames, 0, {&fallback})) return nullptr;
     if (!check_open(self_of(self))) return nullptr;
     Status status = Status::kOk;
     PyObject* const value = receive(self_of(self), 0, status);
     if (status == Status::kOk || status == Status::kInterrupted) return value;
     if (status != Status::kTimeout) return raise_status(self_of(self), status, nullptr);
-    if (nargs == 1) return Py_NewRef(args[0]);
+    if (fallback) return Py_NewRef(fallback);
     PyErr_Format(self_of(self).state->empty_error,
                  "channel %lld is empty: use recv(), which waits, or pass a default", id_of(self_of(self)));
     return nullptr;
@@ -280,7 +292,7 @@ PyObject* end_close(PyObject* self, PyObject*) {
 }
 
 PyObject* end_enter(PyObject* self, PyObject*) {
-    return check_open(self_of(self)) ? Py_NewRef(self) : nullptr;
+    return Py_NewRef(self);  // closed or not: the way out is the same
 }
 
 PyObject* end_exit(PyObject* self, PyObject* const*, Py_ssize_t) {
@@ -296,9 +308,10 @@ PyObject* end_shutdown(PyObject* self, PyObject* args, PyObject* kwargs) {
     }
     if (!check_open(self_of(self))) return nullptr;
     const Ref<CountedChannel> channel = handle_of(self).channel_ref();
+    Leftovers left;
     detached([&] {
         if (immediate) {
-            channel->close_now();
+            channel->close_now(&left.contents);
         } else {
             channel->close_sends(false);
         }
@@ -424,7 +437,7 @@ PyMethodDef recv_methods[] = {
      "0: tries once).\n\nTimeoutError; ChannelClosedError when the channel is closed and drained, this handle\n"
      "is closed, or the interpreter ends; KeyboardInterrupt at once in the main thread. From any thread of\n"
      "the interpreter that holds this end."},
-    {"recv_nowait", METHOD(recv_recv_nowait), METH_FASTCALL,
+    {"recv_nowait", METHOD(recv_recv_nowait), METH_FASTCALL | METH_KEYWORDS,
      "recv_nowait([default])\n--\n\nThe next item; where there is none now, `default`, or ChannelEmptyError.\n"
      "ChannelClosedError when the channel is closed and drained, default or not. Never blocks."},
     COMMON_METHODS,

@@ -150,7 +150,7 @@ int share_drop_in_end(PyThreadState* tstate, PyObject* obj, XiData* data) {
     const PyRef id(PyObject_GetAttrString(obj, "_id"));
     if (!id) return -1;
     if (!PyObject_TypeCheck(id.get(), state->channel_id_type)) {
-        PyErr_Format(PyExc_TypeError, "the _id of a %s must be a ChannelID, not %s", Py_TYPE(obj)->tp_name,
+        PyErr_Format(PyExc_TypeError, "'_id' attribute must be an _interpchannels.ChannelID object, not %.100s",
                      Py_TYPE(id.get())->tp_name);
         return -1;
     }

@@ -27,6 +27,16 @@ struct ModuleState : Context {
 
 ModuleState* state_of(PyObject* module) noexcept;
 
+// What a close took out of a channel, to be released attached and with no lock held: what this interpreter
+// lent comes back at once.
+struct Leftovers {
+    Queue::Contents contents;
+    Leftovers() = default;
+    ~Leftovers() { Queue::release(contents); }
+    Leftovers(const Leftovers&) = delete;
+    Leftovers& operator=(const Leftovers&) = delete;
+};
+
 // The state of the current interpreter, importing the module where nobody has yet: for values that arrive
 // by way of CPython's registry. Attached. A strong reference to the module goes to `module`; nullptr with
 // an ImportError that says what to do.

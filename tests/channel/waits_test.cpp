@@ -306,7 +306,8 @@ TEST_P(Waits, TheEndIsNotMissedBetweenWakeUps) {
     for (auto& group : groups) {
         meeting.arrive();
         if (random() % 4) spin_until([&] { return group.blocked() == 1; });
-        for (unsigned i = random() % 6; i > 0; --i) channel->wake_all();
+        for (unsigned i = random() % 4; i > 0; --i) channel->wake_all();
+        for (unsigned i = random() % 600; i > 0; --i) cpu_relax();
         group.end();
     }
     waiter.join();
@@ -400,6 +401,21 @@ TEST(InterruptedOffers, KeepTheirPlaceInLine) {
         EXPECT_EQ(offer.wait({}), Status::kOk);
         EXPECT_EQ(next_value(*channel), 2u);
         EXPECT_EQ(later.join(), Status::kOk);
+        expect_nobody_waits(*channel);
+    }
+}
+
+// A send that has to be taken finds a receiver that was there before it.
+TEST(UntilTaken, WakesTheReceiverThatWaits) {
+    for (const std::int64_t capacity : {kUnbounded, std::int64_t{0}, std::int64_t{1}}) {
+        PlainChannel channel(capacity);
+        BlockedRecv receiver(*channel);
+        await_receivers(*channel, 1);
+        Message message(4);
+        Offer offer(*channel, message.parcel, 1, true);
+        EXPECT_EQ(offer.wait({}), Status::kOk);
+        EXPECT_EQ(receiver.join(), Status::kOk);
+        EXPECT_EQ(receiver.value(), 4u);
         expect_nobody_waits(*channel);
     }
 }

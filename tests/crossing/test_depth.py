@@ -122,10 +122,10 @@ def test_a_depth_that_people_use(script, kind):
     assert run_quietly(SCRIPTS[script], args=(kind, "300")) == "value\n"
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", ["same interpreter", "other interpreter", "dropped"])
 @pytest.mark.parametrize("depth", [100, 20_000])
 def test_instances(script, depth):
-    """A chain of objects goes as deep as pickle goes."""
+    """A chain of objects goes as deep as pickle goes (which itself crashes on a small stack)."""
     out = run_quietly(SCRIPTS[script], args=("object", str(depth)))
     assert out == "value\n" if depth == 100 else out in ("value\n", "RecursionError\n")
 

@@ -4,12 +4,13 @@ A script says what happened by os.write(): that needs no lock, no buffer and no 
 """
 
 import os
+import textwrap
 import threading
 import time
 
 import interpchannels
 
-# Every script begins with this. The dump comes before the parent's own limit, and names the hanging line.
+# Every script begins with this.
 PRELUDE = """
 import atexit, faulthandler, gc, os, signal, sys, threading, time
 import interpchannels, lives, support
@@ -18,17 +19,19 @@ from support import (
     Call, create_interpreter, destroy_interpreter, run_in, run_in_thread, wait_until
 )
 
-faulthandler.dump_traceback_later(support.HANG * 0.9, exit=True)
 rounds = int(os.environ.get("LIVES_ROUNDS", "1"))
 say = lives.say
 """
 
 
-def script(body: str) -> str:
-    """A script from its body, which may be indented."""
-    import textwrap
+# It dumps before the limit of run_script() and names the hanging line. Not where a script forks:
+# a child deadlocks at its exit in faulthandler's wait for a thread that only the parent has.
+WATCHDOG = "faulthandler.dump_traceback_later(support.HANG * 0.9, exit=True)\n"
 
-    return PRELUDE + textwrap.dedent(body)
+
+def script(body: str, *, watchdog: bool = True) -> str:
+    """A script from its body, which may be indented."""
+    return PRELUDE + (WATCHDOG if watchdog else "") + textwrap.dedent(body)
 
 
 def say(text: str) -> None:

@@ -44,7 +44,7 @@ def refused(call, *errors):
 def run(body):
     # Python warns of fork() in a process with threads, and rightly so; here it is the point.
     return run_quietly(
-        script(HELPERS) + _dedented(body),
+        script(HELPERS, watchdog=False) + _dedented(body),
         options=("-W", "ignore::DeprecationWarning"),
         env={"LIVES_ROUNDS": str(ROUNDS)},
         timeout=180,

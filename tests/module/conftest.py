@@ -18,6 +18,8 @@ import support  # noqa: E402
 def clean_table():
     """No channel that a test leaves behind is seen by the next one."""
     yield
+    if dropin.LIST_ALL_CRASHES:
+        return
     for cid, *_ in dropin.c.list_all():
         try:
             dropin.c.destroy(cid)

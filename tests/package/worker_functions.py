@@ -113,6 +113,17 @@ def raise_what_cannot_cross():
     raise LockedError("holds a lock")
 
 
+class TwoArguments(Exception):
+    """An exception whose pickle does not load: its constructor wants more than its args hold."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+
+
+def raise_what_cannot_be_loaded():
+    raise TwoArguments("one", "two")
+
+
 def raise_exit(status):
     sys.exit(status)
 
