@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -65,7 +66,17 @@ class Worker(Generic[R]):
             if not timeout >= 0:
                 raise ValueError(f"timeout must be None or a number of seconds >= 0, not {timeout}")
             timeout = min(timeout, threading.TIMEOUT_MAX)
-        self._thread.join(timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        # The main thread wakes now and then, to see a signal that another thread took.
+        main = threading.current_thread() is threading.main_thread()
+        while self._thread.is_alive():
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if main:
+                self._thread.join(0.1 if left is None else min(left, 0.1))
+            else:
+                self._thread.join(left)
+            if deadline is not None and time.monotonic() >= deadline:
+                break
         if self._thread.is_alive():
             raise TimeoutError(f"{self.name} is still running after {timeout} seconds")
 

@@ -99,11 +99,12 @@ public:
     // Around a fork, so that the child finds the table whole.
     void lock_for_fork() noexcept { lock_.lock(); }
     void unlock_after_fork() noexcept { lock_.unlock(); }
-    // In the child, between the two.
+    // In the child, between the two: none of them is the child's.
     void abandon_all_in_child() noexcept {
         for (std::size_t i = 0; i < slots(); ++i) {
-            if (table_[i]) table_[i]->abandon_in_child();
+            if (T* const channel = std::exchange(table_[i], nullptr)) channel->abandon_in_child();
         }
+        used_ = 0;
     }
 
 private:

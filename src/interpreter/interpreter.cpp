@@ -259,6 +259,9 @@ void Interpreter::forget_blocked_in_child() noexcept {
     for (Interpreter* i = registry; i; i = i->next_) {
         i->waits_.clear_after_fork();
         i->lock_.unlock();
+        // The parent's handles mean nothing here, and their counts are the parent's.
+        for (EndHandle* handle = i->handles_; handle; handle = handle->next_) handle->closed_.store(true);
+        i->handles_ = nullptr;
     }
 }
 

@@ -106,7 +106,9 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
         Errand* const outer_errand = std::exchange(errand, &mine);
         PyObject* const main = PyImport_AddModule("__main__");  // borrowed
         PyObject* const globals = main ? PyModule_GetDict(main) : nullptr;
-        const PyRef result(globals ? PyRun_String(source, Py_file_input, globals, globals) : nullptr);
+        // Not PyRun_String, which resets what the process knows of an unhandled KeyboardInterrupt.
+        const PyRef code(globals ? Py_CompileString(source, "<interpchannels worker>", Py_file_input) : nullptr);
+        const PyRef result(code ? PyEval_EvalCode(code.get(), globals, globals) : nullptr);
         errand = outer_errand;
         if (!result) {
             failure = describe_exception();

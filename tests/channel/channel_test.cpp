@@ -380,6 +380,41 @@ TEST(Channel, ClearingASenderMakesPlacesForOffers) {
     EXPECT_EQ(next_value(*channel), kNothing);
 }
 
+// Sends just when the places of a cleared sender are free and nobody has moved into them yet: while what
+// that sender's items owned is released.
+class SendsMeanwhile final : public Attachment {
+public:
+    explicit SendsMeanwhile(Channel& channel) : late(2), offer(channel, late.parcel, 1, false), channel_(channel) {}
+    void release() noexcept override {
+        tried = send_now(channel_, 3);
+        looked = offer.wait(stand_in_line());
+    }
+    Message late;
+    Offer offer;
+    Status tried = Status::kOk;
+    Status looked = Status::kOk;
+
+private:
+    Channel& channel_;
+};
+
+TEST(Channel, NobodyOvertakesAnOfferWhileASenderIsCleared) {
+    PlainChannel channel(1);
+    SendsMeanwhile meanwhile(*channel);
+    Message cleared(0, 9, 1);
+    cleared.parcel.attachments = &meanwhile;
+    ASSERT_EQ(send_now(*channel, cleared.parcel, 9), Status::kOk);
+    Standing standing(*channel, 1, false);
+    ASSERT_EQ(standing.look(), Status::kInterrupted);
+    channel->clear_sender(9, 1);
+    EXPECT_EQ(meanwhile.tried, Status::kWouldBlock);
+    EXPECT_EQ(meanwhile.looked, Status::kInterrupted);
+    EXPECT_EQ(standing.look(), Status::kOk);
+    EXPECT_EQ(next_value(*channel), 1u);
+    EXPECT_EQ(next_value(*channel), 2u);
+    EXPECT_EQ(next_value(*channel), kNothing);
+}
+
 TEST(Channel, AnUnboundItemHoldsItsPlace) {
     PlainChannel channel(1);
     Message message(1, 9, 3);

@@ -251,22 +251,45 @@ TEST_F(Associated, ReleasingWhatWasNeverUsedAssociatesItFirst) {
     EXPECT_EQ(channel_->state(), State::kClosed);
 }
 
-TEST_F(Associated, ReleaseEndsTheInterpretersOwnBlockedSends) {
-    Association* const mine = use(1, Direction::kSend);
-    Association* const theirs = use(2, Direction::kSend);
-    WaitFor wait;
-    wait.cancelled = &mine->released;
-    BlockedSend ends(*channel_, 1, true, wait);
+TEST_F(Associated, AReleaseLeavesItsOwnBlockedSendInLine) {
+    use(1, Direction::kSend);
+    use(2, Direction::kRecv);
+    BlockedSend sender(*channel_, 1, true);
     await_senders(*channel_, 1);
-    wait.cancelled = &theirs->released;
-    BlockedSend stays(*channel_, 2, true, wait);
-    await_senders(*channel_, 2);
     EXPECT_EQ(channel_->release(1, true, false), Status::kOk);
-    EXPECT_EQ(ends.join(), Status::kCancelled);
-    EXPECT_EQ(ends.kept(), 1u);
-    EXPECT_FALSE(stays.done());
-    EXPECT_EQ(next_value(*channel_), 2u) << "the released one left nothing behind";
-    EXPECT_EQ(stays.join(), Status::kOk);
+    EXPECT_EQ(channel_->stats().waiting_senders, 1u);
+    EXPECT_EQ(next_value(*channel_), 1u);
+    EXPECT_EQ(sender.join(), Status::kOk);
+}
+
+TEST_F(Associated, TheLastReleaseEndsABlockedSend) {
+    use(1, Direction::kSend);
+    BlockedSend sender(*channel_, 1, true);
+    await_senders(*channel_, 1);
+    EXPECT_EQ(channel_->release(1, true, false), Status::kOk);
+    EXPECT_EQ(sender.join(), Status::kClosed);
+    EXPECT_EQ(sender.kept(), 1u);
+    expect_nobody_waits(*channel_);
+}
+
+TEST_F(Associated, WhatACloseLeavesCanBeReleasedLater) {
+    Attachments attachments;
+    use(1, Direction::kSend);
+    Message message(1);
+    message.parcel.attachments = attachments.chain(1);
+    send_now(*channel_, message.parcel);
+    Queue::Contents left;
+    EXPECT_EQ(channel_->release(1, true, false, &left), Status::kOk);
+    EXPECT_EQ(channel_->state(), State::kClosed);
+    EXPECT_EQ(attachments.released(), 0u);
+    Queue::Contents nothing;
+    EXPECT_EQ(channel_->close(0, true, &nothing), AssociatedChannel::Closed::kAlready);
+    channel_->destroy(&nothing);
+    Queue::release(nothing);
+    EXPECT_EQ(attachments.released(), 0u);
+    Queue::release(left);
+    EXPECT_EQ(attachments.released(), 1u);
+    EXPECT_EQ(attachments.released_twice(), 0u);
 }
 
 TEST_F(Associated, CloseOfAnEmptyChannelClosesAndUnlists) {

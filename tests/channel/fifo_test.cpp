@@ -342,7 +342,7 @@ TEST_P(Races, EachPlaceAloneFindsItsSender) {
 TEST_P(Races, NobodyOvertakesWhoStandsInLine) {
     if (GetParam() <= 0) return;
     PlainChannel channel(GetParam());
-    const int n = rounds(15'000);
+    const int n = rounds(4'000);
     Meeting meeting(2);
     std::atomic<int> wrong{0};
     std::thread receiver([&] {

@@ -282,6 +282,35 @@ TEST(Queue, DestructionReleasesWhatIsLeft) {
     EXPECT_EQ(attachments.released_twice(), 0u);
 }
 
+// A value that holds a value that holds a value...: letting go of the outermost costs no stack.
+class Nested final : public Attachment {
+public:
+    explicit Nested(std::atomic<int>& alive) : alive_(alive) { alive_.fetch_add(1); }
+    void release() noexcept override {
+        alive_.fetch_sub(1);
+        delete this;  // and the parcel inside with it
+    }
+    Parcel inner;
+
+private:
+    std::atomic<int>& alive_;
+};
+
+TEST(Parcel, ReleasesAreNotNested) {
+    std::atomic<int> alive{0};
+    Parcel parcel;
+    for (int i = 0; i < 300'000; ++i) {
+        auto* const outer = new Nested(alive);
+        outer->inner = std::move(parcel);
+        auto* const beside = new Nested(alive);
+        outer->next = beside;
+        parcel.attachments = outer;
+    }
+    EXPECT_EQ(alive.load(), 600'000);
+    parcel.reset();
+    EXPECT_EQ(alive.load(), 0);
+}
+
 // What the queue should hold, the plain way.
 struct Expected {
     std::string text;

@@ -124,10 +124,14 @@ def pass_on(recv, send):
 
 def leave_threads_blocked(recv, send):
     """Start threads that block in recv and send, and return when they do."""
+    threads = []
     for target, arguments in ((blocked_recv, (recv,)), (blocked_send, (send, "x"))):
-        threading.Thread(target=target, args=arguments).start()
+        threads.append(threading.Thread(target=target, args=arguments))
+        threads[-1].start()
     while recv.stats().waiting_receivers < 1 or send.stats().waiting_senders < 1:
         time.sleep(0.001)
+        if not any(thread.is_alive() for thread in threads):
+            break  # the process is ending, and woke them already
     return "returned"
 
 

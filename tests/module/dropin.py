@@ -1,11 +1,13 @@
-"""What the tests of the drop-in share: the module under test as `c`, and short forms of its functions."""
+"""What the tests of the drop-in share: the module under test as `c`, and short forms of its functions.
+
+The scripts that run in other processes and interpreters import it as well, so that it is light.
+"""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-import pytest
 from support import IS_OURS, MODULE, load_module
 
 c = load_module()
@@ -47,11 +49,13 @@ LIST_ALL_CRASHES = not IS_OURS and sys.version_info < (3, 14)
 
 def cpython_fault(
     what: str, *, fixed: tuple[int, int] | None = None, sure: bool = True
-) -> pytest.MarkDecorator:
+) -> Any:
     """Marks a test of a fault of CPython's own module; `what` says what that was seen to do.
 
     `fixed` is the version that no longer has it; `sure` is False for a fault that only shows at times.
     """
+    import pytest
+
     has_it = not IS_OURS and (fixed is None or sys.version_info < fixed)
     return pytest.mark.xfail(has_it, reason=f"{MODULE}: {what}", strict=sure)
 

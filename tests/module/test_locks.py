@@ -266,6 +266,7 @@ assert len(released) == 1, released
     )
 
 
+@cpython_fault("the buffer is never released", fixed=(3, 14))
 def test_releasing_a_buffer_uses_the_module_in_a_timeout():
     run(
         FREED
@@ -316,10 +317,9 @@ assert listed() == before
     )
 
 
+@cpython_fault("deadlock, as above")
 def test_a_chain_so_long_that_recursion_would_not_do():
     """As above, and 20,000 long: the release of one must not be nested in that of the other."""
-    if not __import__("support").IS_OURS:
-        pytest.skip("it hangs with three already")
     run(
         """
 before = listed()

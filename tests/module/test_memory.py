@@ -3,8 +3,8 @@
 import os
 
 import pytest
-from dropin import PRELUDE, cpython_fault
-from support import run_script
+from dropin import PRELUDE, REMOVE, REPLACE, cpython_fault
+from support import HANG, run_script
 
 try:
     import _testcapi
@@ -14,6 +14,8 @@ except ImportError:
 sanitized = "san" in os.environ.get("LD_PRELOAD", "")
 
 # What is cleared ------------------------------------------------------------------------------
+
+LEAK = "48 bytes are lost of each item that is cleared"
 
 CLEARINGS = {
     "close by force": "fill(cid); c.close(cid, force=True)",
@@ -47,10 +49,9 @@ def peak():
 
 rounds(50)
 before = peak()
-rounds(600)
+rounds(2000)
 grown = peak() - before
-print(grown)
-assert grown < 8192, f"{{grown}} KiB more after 600 rounds"
+assert grown < 16384, f"{{grown}} KiB more after 2000 rounds"
 """
 
 
@@ -61,11 +62,7 @@ assert grown < 8192, f"{{grown}} KiB more after 600 rounds"
         pytest.param(
             code,
             id=name,
-            marks=[
-                cpython_fault("48 bytes are lost of each item that is cleared", fixed=(3, 14))
-            ]
-            if name != "timeouts"
-            else [],
+            marks=[cpython_fault(LEAK, fixed=(3, 14))] if name != "timeouts" else [],
         )
         for name, code in CLEARINGS.items()
     ],
@@ -76,12 +73,13 @@ def test_nothing_leaks(clearing):
 
 
 @pytest.mark.skipif(sanitized, reason="a sanitizer keeps what is freed")
-@cpython_fault("48 bytes are lost of each item that is cleared", fixed=(3, 14))
-@pytest.mark.parametrize("op", ["REMOVE", "REPLACE"])
+@cpython_fault(LEAK, fixed=(3, 14))
+@pytest.mark.parametrize("op", [REMOVE, REPLACE])
 def test_nothing_leaks_at_the_end_of_an_interpreter(op):
+    """Ten rounds of 40,000 items; an interpreter alone costs some memory, which the first rounds see."""
     run_script(
         PRELUDE
-        + """
+        + f"""
 import resource
 
 def rounds(count):
@@ -89,7 +87,8 @@ def rounds(count):
         cid = create()
         c.recv(cid, None)
         interp = create_interpreter()
-        run_in(interp, f"from dropin import c\\nfor _ in range(20_000): c.send({int(cid)}, 5, OP, blocking=False)")
+        code = "from dropin import *\\nfor _ in range(40_000): put(CID, 5, {op})"
+        run_in(interp, code.replace("CID", str(int(cid))))
         destroy_interpreter(interp)
 
 def peak():
@@ -97,11 +96,10 @@ def peak():
 
 rounds(5)
 before = peak()
-rounds(15)
+rounds(10)
 grown = peak() - before
-print(grown)
-assert grown < 8192, f"{grown} KiB more after 15 rounds"
-""".replace("OP", op)
+assert grown < 8192, f"{{grown}} KiB more after 10 rounds"
+"""
     )
 
 
@@ -124,7 +122,7 @@ count = c.get_count
 for _ in range(2_000_000):
     count(oldest)
 """,
-        timeout=min(60.0, __import__("support").HANG),
+        timeout=min(60.0, HANG),
     )
 
 
@@ -135,7 +133,6 @@ import _testcapi
 
 def attempt(setup, call, allowed=()):
     '''Let each of the call's allocations fail in turn, until none is left to fail.'''
-    failures = 0
     for number in range(200):
         args = setup()
         error = None
@@ -146,14 +143,11 @@ def attempt(setup, call, allowed=()):
             error = exc
         finally:
             _testcapi.remove_mem_hooks()
-        if isinstance(error, MemoryError):
-            failures += 1
-        elif error is not None and not isinstance(error, allowed):
+        if error is not None and not isinstance(error, (MemoryError, *allowed)):
             raise AssertionError(f"allocation {number}: {error!r}") from error
         for cid in args:
             works(cid)
         del args
-    print(failures)
 
 def works(cid):
     '''Whatever failed, the channel goes on.'''
@@ -198,27 +192,20 @@ CALLS = {
     "not found": "empty, lambda cid: c.get_count(10**9), (c.ChannelNotFoundError,)",
 }
 
-# What CPython was seen to do: create, close and send return an error without an exception (SystemError) where an
-# allocation fails, and 3.13 to 3.15 tell "channel N is already closed" where the association cannot be allocated.
-CPYTHON_FAILS_IN_ALL = ("send", "send long text", "send a tuple", "send an id", "send and wait")
-CPYTHON_FAILS_IN_ALL += ("send_buffer", "recv", "recv a tuple", "recv nothing")
-CPYTHON_FAILS_IN_313 = ("create",)
+needs_nomemory = pytest.mark.skipif(
+    not hasattr(_testcapi, "set_nomemory"), reason="needs _testcapi.set_nomemory"
+)
 
 
-def failing_parameters():
-    for name, call in CALLS.items():
-        marks = []
-        if name in CPYTHON_FAILS_IN_ALL:
-            marks.append(cpython_fault("channel N is already closed, or SystemError"))
-        if name in CPYTHON_FAILS_IN_313:
-            marks.append(cpython_fault("SystemError: no exception set", fixed=(3, 14)))
-        yield pytest.param(call, id=name, marks=marks)
-
-
-@pytest.mark.skipif(not hasattr(_testcapi, "set_nomemory"), reason="needs _testcapi.set_nomemory")
-@pytest.mark.parametrize("call", failing_parameters())
+@needs_nomemory
+@cpython_fault("SystemError, or 'channel N is already closed', or SIGSEGV", sure=False)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_failing_allocation(call):
-    """MemoryError or success, no other error and no crash; and the channel works afterwards."""
+    """MemoryError or success, no other error and no crash; and the channel works afterwards.
+
+    CPython 3.13 returns an error without an exception from create and send, and was seen to crash in _channel_id.
+    3.13 to 3.15 tell that the channel is closed where an association cannot be allocated.
+    """
     run_script(PRELUDE + FAILING + f"attempt({call})")
 
 
@@ -231,20 +218,9 @@ ENDING_CALLS = {
 }
 
 
-@pytest.mark.skipif(not hasattr(_testcapi, "set_nomemory"), reason="needs _testcapi.set_nomemory")
-@pytest.mark.parametrize(
-    "call",
-    [
-        pytest.param(
-            call,
-            id=name,
-            marks=[cpython_fault("SystemError: no exception set", fixed=(3, 14))]
-            if name == "close"
-            else [],
-        )
-        for name, call in ENDING_CALLS.items()
-    ],
-)
+@needs_nomemory
+@cpython_fault("SystemError: an error without an exception", sure=False)
+@pytest.mark.parametrize("call", ENDING_CALLS.values(), ids=ENDING_CALLS)
 def test_failing_allocation_at_the_end_of_a_channel(call):
     run_script(
         PRELUDE

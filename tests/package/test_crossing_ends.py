@@ -179,17 +179,18 @@ class TestConcurrentInterpreters:
 
 # Where sys.path lacks the package -------------------------------------------------------------------------
 
-WITHOUT_PATH = """
+WITHOUT_PATH = r"""
     import sys, traceback
     import support, interpchannels
 
     raw = support._interpreters
     made = support.create_interpreter()
-    hide = '''
-import os, sys
-sys.path[:] = [p for p in sys.path if not os.path.isdir(os.path.join(p, "interpchannels"))]
-sys.meta_path[:] = [f for f in sys.meta_path if getattr(f, "__module__", "").startswith("_frozen")]
-'''
+    # On one line each: this code is not dedented on its way.
+    hide = (
+        "import os, sys\n"
+        "sys.path[:] = [p for p in sys.path if not os.path.isdir(os.path.join(p, 'interpchannels'))]\n"
+        "sys.meta_path[:] = [f for f in sys.meta_path if '_frozen' in getattr(f, '__module__', '')]\n"
+    )
 
     def run(code, shared):
         # Not support.run_in(): that would put the path there.
