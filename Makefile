@@ -64,7 +64,7 @@ pytest: venv build  ## the package's tests alone
 	@$(RUN) $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
 conformance: build  ## CPython's own tests of _interpchannels, on our module
-	@$(RUN) '$(PY)' tests/conformance/run.py $(ARGS)
+	@$(RUN) '$(PY)' tests/conformance/run.py --package-dir '$(BUILD)/python' $(ARGS)
 
 lint-venv:
 	@tools/venv '$(PY)' $(VENV) requirements-lint.txt

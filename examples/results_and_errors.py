@@ -23,8 +23,7 @@ def main() -> None:
         interpchannels.spawn(average, []).result()
     except ZeroDivisionError as error:
         print("an exception:", error)
-        remote = str(error.__cause__).strip().splitlines()
-        print("which began at:", remote[-1])
+        print("its cause is the traceback there:", *str(error.__cause__).splitlines()[:1])
 
     # A worker that fails lets go of its ends like one that returns, so whoever waits for it isn't left hanging.
     results, results_in = interpchannels.create()

@@ -248,10 +248,14 @@ PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nar
 }
 
 PyObject* recv_next(PyObject* self) {
-    if (!check_open(self_of(self))) return nullptr;
-    Status status = Status::kOk;
-    PyObject* const value = receive(self_of(self), kNever, status);
+    // An iteration that the interpreter's own end cuts short stops, as one that is done: its thread is to
+    // finish, not to fail.
+    WaitGroup& waits = self_of(self).state->interpreter->waits();
+    Status status = Status::kCancelled;
+    PyObject* value = nullptr;
+    if (!handle_of(self).closed()) value = receive(self_of(self), kNever, status);
     if (status == Status::kClosed) return nullptr;  // the end of the iteration
+    if ((status == Status::kCancelled || status == Status::kEnding) && waits.ended()) return nullptr;
     if (status == Status::kOk || status == Status::kInterrupted) return value;
     return raise_status(self_of(self), status, nullptr);
 }

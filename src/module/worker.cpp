@@ -167,8 +167,8 @@ PyObject* interpreter_ending(PyObject* module, PyObject*) {
         interpreter.begin_ending();
         Py_RETURN_NONE;
     }
-    interpreter.close_handles();
     interpreter.begin_ending();
+    interpreter.close_handles();
     for (int quiet = 0; running.load() > 0;) {
         // Twice in a row, so that a Worker that was woken and has not run yet is not taken for stuck.
         quiet = Interpreter::count_workers().blocked >= running.load() ? quiet + 1 : 0;

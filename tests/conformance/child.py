@@ -21,11 +21,12 @@ origin = getattr(module.__spec__, 'origin', None) or 'built in'
 
 class Record:
     def __init__(self, path):
-        self.file = open(path, "a", encoding="utf-8")
+        self.path = path
 
     def __call__(self, *what):
-        self.file.write(json.dumps(what) + "\n")
-        self.file.flush()
+        # Opened each time: what is written stays written, whatever the test does to the process.
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(what) + "\n")
 
 
 class Result(unittest.TextTestResult):
@@ -90,7 +91,10 @@ def origin_in_interpreter(config):
 
 def origin_in_process():
     done = subprocess.run(
-        [sys.executable, "-c", ORIGIN + "print(origin)"], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", ORIGIN + "print(origin)"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     return done.stdout.strip()
 

@@ -84,7 +84,14 @@ def run_module(run, module, env, verbose):
         record.touch()
         work = Path(scratch) / "work"
         work.mkdir()
-        command = [sys.executable, "-X", "faulthandler", str(HERE / "child.py"), module, str(record)]
+        command = [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            str(HERE / "child.py"),
+            module,
+            str(record),
+        ]
         command.append("2" if verbose else "1")
         sink = None if verbose else subprocess.PIPE
         output, status = "", None
@@ -219,7 +226,9 @@ def main():
     if not args.baseline:
         file = find_extension(args.package_dir)
         if file is None:
-            print(f"conformance: no interpchannels/_interpchannels*.so for {python} in {args.package_dir}")
+            print(
+                f"conformance: no interpchannels/_interpchannels*.so for {python} in {args.package_dir}"
+            )
             return 2
     absent = absent_tests()
     if absent is not None:

@@ -257,7 +257,9 @@ def test_ctrl_c_ends_a_program(waiting):
             finally:
                 process.kill()
         assert time.monotonic() - start_time < 10 * LIMIT
-        assert process.returncode == -signal.SIGINT
+        # 1 where another interpreter evaluates a string (as namedtuple does) at that moment: CPython then
+        # forgets that it was a KeyboardInterrupt.
+        assert process.returncode in (-signal.SIGINT, 1)
         assert err.rstrip().endswith("KeyboardInterrupt")
         assert "Fatal" not in err
 

@@ -11,6 +11,7 @@ for _folder in (str(_here), str(_here.parent)):
         sys.path.append(_folder)
 
 import dropin  # noqa: E402
+
 import support  # noqa: E402
 
 

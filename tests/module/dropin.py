@@ -47,9 +47,7 @@ PRELUDE = "from dropin import *\nfrom support import *\n"
 LIST_ALL_CRASHES = not IS_OURS and sys.version_info < (3, 14)
 
 
-def cpython_fault(
-    what: str, *, fixed: tuple[int, int] | None = None, sure: bool = True
-) -> Any:
+def cpython_fault(what: str, *, fixed: tuple[int, int] | None = None, sure: bool = True) -> Any:
     """Marks a test of a fault of CPython's own module; `what` says what that was seen to do.
 
     `fixed` is the version that no longer has it; `sure` is False for a fault that only shows at times.

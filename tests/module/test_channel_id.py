@@ -9,6 +9,7 @@ import pickle
 
 import pytest
 from dropin import PRELUDE, c, cpython_fault, create, get, listed, put
+
 from support import destroy_interpreter, run_in, run_script
 
 FORCED = 987_654_321
@@ -18,7 +19,7 @@ FORCED = 987_654_321
 
 
 def test_not_instantiable():
-    with pytest.raises(TypeError, match="ChannelID' instances$"):
+    with pytest.raises(TypeError, match=r"ChannelID' instances$"):
         c.ChannelID(0)
     with pytest.raises(TypeError):
         type("Sub", (c.ChannelID,), {})()
@@ -137,7 +138,7 @@ def test_equal_passes_an_error_on():
         __hash__ = None
 
     with pytest.raises(ZeroDivisionError):
-        c._channel_id(0, force=True) == Number()
+        operator.eq(c._channel_id(0, force=True), Number())
 
 
 @pytest.mark.parametrize("compare", [operator.lt, operator.le, operator.gt, operator.ge])
@@ -187,7 +188,7 @@ def test_flags(flags, end):
 
 
 def test_flags_that_leave_no_end():
-    with pytest.raises(ValueError, match="^'send' and 'recv' cannot both be False$"):
+    with pytest.raises(ValueError, match=r"^'send' and 'recv' cannot both be False$"):
         c._channel_id(FORCED, send=False, recv=False)
 
 
@@ -202,7 +203,7 @@ def test_end_of_another_id_is_the_default():
 
 
 def test_of_a_missing_channel():
-    with pytest.raises(c.ChannelNotFoundError, match=f"^channel {FORCED} not found$"):
+    with pytest.raises(c.ChannelNotFoundError, match=rf"^channel {FORCED} not found$"):
         c._channel_id(FORCED)
     forced = c._channel_id(FORCED, force=True)
     assert forced == FORCED

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from dropin import HAS_FALLBACK, NO_FALLBACK, PRELUDE, c, cpython_fault, create, get, put
+
 from support import run_in, run_script
 
 ENDS = """
@@ -34,11 +35,11 @@ def make_types():
 
 @pytest.mark.parametrize("value", [1, None, "Send", object()])
 def test_only_types(value):
-    with pytest.raises(TypeError, match="^expected a type for 'send'$"):
+    with pytest.raises(TypeError, match=r"^expected a type for 'send'$"):
         c._register_end_types(value, int)
-    with pytest.raises(TypeError, match="^expected a type for 'recv'$"):
+    with pytest.raises(TypeError, match=r"^expected a type for 'recv'$"):
         c._register_end_types(type("Send", (), {}), value)
-    with pytest.raises(TypeError, match="^expected a type for 'send'$"):
+    with pytest.raises(TypeError, match=r"^expected a type for 'send'$"):
         c._register_end_types(value, value)
 
 
@@ -160,7 +161,9 @@ def test_id_that_is_no_channel_id(value):
     """
     script = PRELUDE + "cid = create()\n" + ENDS
     if HAS_FALLBACK:
-        script += f"send = lambda: c.send(cid, Send({value}), REPLACE, {NO_FALLBACK}, blocking=False)"
+        script += (
+            f"send = lambda: c.send(cid, Send({value}), REPLACE, {NO_FALLBACK}, blocking=False)"
+        )
     else:
         script += f"send = lambda: put(cid, Send({value}))"
     script += """
@@ -265,4 +268,3 @@ def test_resolve_falls_back_to_the_id(interpreter):
     )
     resolved = c._channel_id(create(), _resolve=True, send=True)
     run_in(interpreter, "assert type(x) is c.ChannelID and x.end == 'send', x", {"x": resolved})
-

@@ -16,6 +16,7 @@ from dropin import (
     info,
     put,
 )
+
 from support import create_interpreter, destroy_interpreter, run_in, run_script
 
 unbound_ops = pytest.mark.parametrize("op", UNBOUND_OPS)
@@ -215,7 +216,7 @@ def test_a_channel_that_nobody_else_used_is_closed(op):
     send_and_end(cid, 1, 2, op=op)
     assert info(cid) == {"closed": True}
     for function in (c.recv, put, c.get_count):
-        with pytest.raises(c.ChannelClosedError, match=f"^channel {cid} is closed$"):
+        with pytest.raises(c.ChannelClosedError, match=rf"^channel {cid} is closed$"):
             function(cid)
 
 
@@ -277,7 +278,9 @@ def test_closing_and_its_items_are_removed():
     assert info(cid) == {"closed": True}
 
 
-@cpython_fault("the end is counted as a second release: the channel closes under the main interpreter")
+@cpython_fault(
+    "the end is counted as a second release: the channel closes under the main interpreter"
+)
 @pytest.mark.parametrize("end", ["send", "recv"])
 def test_an_end_after_a_release_changes_nothing(end):
     cid = create()

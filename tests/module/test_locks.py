@@ -6,6 +6,7 @@ process of its own, because what goes wrong here never ends.
 
 import pytest
 from dropin import HAS_FALLBACK, PRELUDE, cpython_fault
+
 from support import run_script
 
 since_314 = pytest.mark.skipif(not HAS_FALLBACK, reason="3.14 brought the fallback")
@@ -284,7 +285,9 @@ assert {get(other) for _ in range(c.get_count(other))} == {b"spam"}
     )
 
 
-@cpython_fault("deadlock: the id that dies with the queue destroys its channel, under the same lock")
+@cpython_fault(
+    "deadlock: the id that dies with the queue destroys its channel, under the same lock"
+)
 def test_the_last_id_of_a_channel_dies_with_a_queue():
     run(
         """

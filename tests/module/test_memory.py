@@ -4,6 +4,7 @@ import os
 
 import pytest
 from dropin import PRELUDE, REMOVE, REPLACE, cpython_fault
+
 from support import HANG, run_script
 
 try:

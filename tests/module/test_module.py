@@ -1,7 +1,8 @@
 """The module itself: one in each interpreter, imported again, imported by many at once, and on its way out."""
 
 import pytest
-from dropin import MODULE, PRELUDE, c, cpython_fault, create, get, put
+from dropin import MODULE, PRELUDE, c, cpython_fault, create, get
+
 from support import create_interpreter, destroy_interpreter, run_in, run_script
 
 

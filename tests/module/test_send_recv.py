@@ -20,6 +20,7 @@ from dropin import (
     info,
     put,
 )
+
 from support import IS_OURS, Call, run_in, run_in_thread, run_script, wait_until
 
 since_314 = pytest.mark.skipif(not HAS_FALLBACK, reason="3.14 brought the fallback")
@@ -102,7 +103,7 @@ def test_result_is_a_pair():
 
 def test_empty():
     cid = create()
-    with pytest.raises(c.ChannelEmptyError, match=f"^channel {cid} is empty$"):
+    with pytest.raises(c.ChannelEmptyError, match=rf"^channel {cid} is empty$"):
         c.recv(cid)
 
 
@@ -186,7 +187,7 @@ sends = pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
 @pytest.mark.parametrize("timeout", [0, 0.0, -0.0, 1e-9, 1e-12, 0.001, False])
 def test_timeout(send, timeout):
     cid = create()
-    with pytest.raises(TimeoutError, match="^timed out$"):
+    with pytest.raises(TimeoutError, match=r"^timed out$"):
         send(cid, timeout=timeout)
     assert c.get_count(cid) == 0
     with pytest.raises(c.ChannelEmptyError):
@@ -215,7 +216,7 @@ def test_timeout_between_other_items(send):
 @pytest.mark.parametrize("timeout", [-1, -0.5, -1e-10, -1e-300])
 def test_negative_timeout(send, timeout):
     cid = create()
-    with pytest.raises(ValueError, match="^timeout value must be a non-negative number$"):
+    with pytest.raises(ValueError, match=r"^timeout value must be a non-negative number$"):
         send(cid, timeout=timeout)
     assert c.get_count(cid) == 0
 
@@ -227,7 +228,9 @@ def test_nan_timeout(send):
 
 
 @sends
-@pytest.mark.parametrize("timeout", [1e10, 1e300, 2**62, 2**63, 10**30, -(10**30), math.inf, -math.inf])
+@pytest.mark.parametrize(
+    "timeout", [1e10, 1e300, 2**62, 2**63, 10**30, -(10**30), math.inf, -math.inf]
+)
 def test_huge_timeout(send, timeout):
     """More than fits 64 bits of nanoseconds; unlike the package, the drop-in has no use for infinity."""
     cid = create()
@@ -307,7 +310,7 @@ def test_ends_with_the_channel(send, end):
         blocked(cid, number + 1)
     end(cid)
     for call in calls:
-        with pytest.raises(c.ChannelClosedError, match=f"^channel {cid} has closed$"):
+        with pytest.raises(c.ChannelClosedError, match=rf"^channel {cid} has closed$"):
             call.result()
 
 
@@ -413,7 +416,7 @@ def test_an_item_that_cannot_be_decoded():
     blocked(cid)
     put(cid, "next")
     c.destroy(gone)
-    with pytest.raises(c.ChannelNotFoundError, match=f"^channel {gone} not found$"):
+    with pytest.raises(c.ChannelNotFoundError, match=rf"^channel {gone} not found$"):
         c.recv(cid)
     assert info(cid)["open"]
     assert get(cid) == "next"
@@ -522,7 +525,9 @@ def test_threads_other_than_the_main_one_take_no_signals():
 # Many at once ---------------------------------------------------------------------------------
 
 
-@cpython_fault("segfault: it frees a null pointer where an item is received as its sender times out")
+@cpython_fault(
+    "segfault: it frees a null pointer where an item is received as its sender times out"
+)
 def test_what_is_sent_is_received_once_and_what_timed_out_never():
     """Senders with next to no patience against receivers: each item has exactly one of two fates.
 
@@ -629,7 +634,7 @@ def test_a_buffer_that_nobody_receives_is_let_go():
 @pytest.mark.parametrize("value", [1, "spam", None, [1], object()])
 def test_no_buffer(value):
     cid = create()
-    with pytest.raises(TypeError, match="^memoryview: a bytes-like object is required, not"):
+    with pytest.raises(TypeError, match=r"^memoryview: a bytes-like object is required, not"):
         c.send_buffer(cid, value, REPLACE, blocking=False)
     assert info(cid) == {"open": True}
 

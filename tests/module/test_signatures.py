@@ -3,7 +3,19 @@
 import re
 
 import pytest
-from dropin import HAS_FALLBACK, INFO_FIELDS, REMOVE, REPLACE, UNBOUND_OPS, c, create, get, info, put
+from dropin import (
+    HAS_FALLBACK,
+    INFO_FIELDS,
+    REMOVE,
+    REPLACE,
+    UNBOUND_OPS,
+    c,
+    create,
+    get,
+    info,
+    put,
+)
+
 from support import IS_OURS
 
 FUNCTIONS = (
@@ -115,17 +127,17 @@ def test_create_unboundop(op):
 
 @pytest.mark.parametrize("op", [0, 4, 99, *([] if HAS_FALLBACK else [-1, -2])])
 def test_create_unsupported_unboundop(op):
-    with pytest.raises(ValueError, match=f"^unsupported unboundop {op}$"):
+    with pytest.raises(ValueError, match=rf"^unsupported unboundop {op}$"):
         c.create(op)
 
 
 @since_314
 @pytest.mark.parametrize("fallback", [2, 3, 99])
 def test_create_unsupported_fallback(fallback):
-    with pytest.raises(ValueError, match=f"^unsupported fallback {fallback}$"):
+    with pytest.raises(ValueError, match=rf"^unsupported fallback {fallback}$"):
         c.create(REPLACE, fallback)
     # The unboundop is looked at first.
-    with pytest.raises(ValueError, match="^unsupported unboundop 9$"):
+    with pytest.raises(ValueError, match=r"^unsupported unboundop 9$"):
         c.create(9, fallback)
 
 
@@ -202,7 +214,7 @@ def test_takes_an_id_an_end_an_int_and_an_index(function):
 
 @by_id
 def test_missing_channel(function):
-    with pytest.raises(c.ChannelNotFoundError, match=f"^channel {MISSING} not found$"):
+    with pytest.raises(c.ChannelNotFoundError, match=rf"^channel {MISSING} not found$"):
         function(MISSING)
 
 
@@ -210,7 +222,7 @@ def test_missing_channel(function):
 @pytest.mark.parametrize("value", [-1, -(2**63), Index(-1)])
 def test_negative_id(function, value):
     expected = re.escape(f"channel ID must be a non-negative int, got {value!r}")
-    with pytest.raises(ValueError, match=f"^{expected}$"):
+    with pytest.raises(ValueError, match=rf"^{expected}$"):
         function(value)
 
 
@@ -225,7 +237,7 @@ def test_huge_id(function, value):
 @pytest.mark.parametrize("value", ["1", b"1", 1.0, None, [], object()])
 def test_id_of_a_wrong_type(function, value):
     name = type(value).__name__
-    with pytest.raises(TypeError, match=f"^channel ID must be an int, got {name}$"):
+    with pytest.raises(TypeError, match=rf"^channel ID must be an int, got {name}$"):
         function(value)
 
 
@@ -397,7 +409,7 @@ def test_send_default_unboundop(send):
 @pytest.mark.parametrize("op", [0, 4, 99, *([] if HAS_FALLBACK else [-1, -2])])
 def test_send_unsupported_unboundop(send, op):
     cid = create()
-    with pytest.raises(ValueError, match=f"^unsupported unboundop {op}$"):
+    with pytest.raises(ValueError, match=rf"^unsupported unboundop {op}$"):
         send(cid, op, blocking=False)
     assert c.get_count(cid) == 0
 
@@ -415,9 +427,9 @@ def test_send_unboundop_of_a_wrong_type(send, op, error):
 @sends
 @pytest.mark.parametrize("fallback", [2, 3, 99])
 def test_send_unsupported_fallback(send, fallback):
-    with pytest.raises(ValueError, match=f"^unsupported fallback {fallback}$"):
+    with pytest.raises(ValueError, match=rf"^unsupported fallback {fallback}$"):
         send(create(), REPLACE, fallback, blocking=False)
-    with pytest.raises(ValueError, match="^unsupported unboundop 9$"):
+    with pytest.raises(ValueError, match=r"^unsupported unboundop 9$"):
         send(create(), 9, fallback, blocking=False)
 
 
@@ -433,7 +445,7 @@ def test_a_wrong_timeout_is_told_before_a_missing_channel(send):
 @until_313
 @sends
 def test_a_wrong_unboundop_is_told_before_all_but_the_id(send):
-    with pytest.raises(ValueError, match="^unsupported unboundop 9$"):
+    with pytest.raises(ValueError, match=r"^unsupported unboundop 9$"):
         send(MISSING, 9, timeout=-1)
 
 

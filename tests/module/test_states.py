@@ -2,6 +2,7 @@
 
 import pytest
 from dropin import REPLACE, associated, c, cpython_fault, create, get, info, listed, put
+
 from support import run_in, run_script
 
 CLOSES = [{}, {"send": True}, {"recv": True}, {"send": True, "recv": True}, {"force": True}]
@@ -9,7 +10,7 @@ closes = pytest.mark.parametrize("flags", CLOSES, ids=str)
 
 
 def raises_closed(cid, function, *args, **kwargs):
-    with pytest.raises(c.ChannelClosedError, match=f"^channel {cid} is closed$"):
+    with pytest.raises(c.ChannelClosedError, match=rf"^channel {cid} is closed$"):
         function(*args, **kwargs)
 
 
@@ -192,7 +193,7 @@ def test_closing_and_release():
         "send_associated": True,
         "recv_released": True,
     }
-    with pytest.raises(c.ChannelClosedError, match=f"^channel {cid} is already closed$"):
+    with pytest.raises(c.ChannelClosedError, match=rf"^channel {cid} is already closed$"):
         c.recv(cid)
     c.release(cid, send=True)
     assert_closed(cid)
@@ -241,9 +242,9 @@ def test_release_the_send_end():
         "send_released": True,
         "recv_associated": True,
     }
-    with pytest.raises(c.ChannelClosedError, match=f"^channel {cid} is already closed$"):
+    with pytest.raises(c.ChannelClosedError, match=rf"^channel {cid} is already closed$"):
         put(cid)
-    with pytest.raises(c.ChannelClosedError, match=f"^channel {cid} is already closed$"):
+    with pytest.raises(c.ChannelClosedError, match=rf"^channel {cid} is already closed$"):
         c.send(cid, 1, REPLACE, timeout=0)
     assert associated(cid, send=True) == []
     assert associated(cid, send=False) == [0]
@@ -264,7 +265,7 @@ def test_release_the_recv_end():
         "recv_released": True,
     }
     for args in ((), (None,)):
-        with pytest.raises(c.ChannelClosedError, match=f"^channel {cid} is already closed$"):
+        with pytest.raises(c.ChannelClosedError, match=rf"^channel {cid} is already closed$"):
             c.recv(cid, *args)
     put(cid)
     assert c.get_count(cid) == 2
@@ -282,7 +283,7 @@ def test_release_the_end_that_was_not_used():
     put(cid)
     c.release(cid, recv=True)
     assert info(cid)["num_interp_both_send_released"] == 1
-    with pytest.raises(c.ChannelClosedError, match=f"^channel {cid} is already closed$"):
+    with pytest.raises(c.ChannelClosedError, match=rf"^channel {cid} is already closed$"):
         c.recv(cid)
 
 
