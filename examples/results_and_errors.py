@@ -1,5 +1,7 @@
 """What comes back from a worker: its result, or its exception with the traceback of the other interpreter."""
 
+import threading
+
 import interpchannels
 from interpchannels import ChannelClosedError, NotShareableError, SendChannel
 
@@ -41,7 +43,7 @@ def main() -> None:
 
     # What can't cross is refused before anything is sent, with the way to it.
     try:
-        interpchannels.spawn(average, [1.0, open(__file__, encoding="utf-8")])
+        interpchannels.spawn(average, [1.0, threading.Lock()])
     except NotShareableError as error:
         print("refused:", error)
 

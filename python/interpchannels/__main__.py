@@ -1,5 +1,6 @@
 """`python -m interpchannels demo`: see `python -m interpchannels demo --help`."""
 
+import signal
 import sys
 
 # The guard matters: multiprocessing imports this module again in every process that it spawns.
@@ -10,4 +11,6 @@ if __name__ == "__main__":
         status = main(sys.argv[1:])
     except KeyboardInterrupt:  # while it was being imported
         status = 130
+    # All is done and said. A Ctrl-C from here on would only put a traceback under it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(status)

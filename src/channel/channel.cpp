@@ -129,7 +129,7 @@ bool Channel::hand_over_locked(Parcel& parcel, std::int64_t sender, WakeList& wa
     auto& receiver = static_cast<Receiver&>(*receivers_.front());
     unlink_locked(receiver);
     note_sender(sender);
-    const std::uint64_t bytes = parcel.size;
+    const std::uint64_t bytes = parcel.size + parcel.attached;
     deliver(parcel, *receiver.out, *receiver.scratch);
     receiver.delivered = true;
     // One writer at a time (both locks): plain additions.
@@ -316,7 +316,7 @@ void Channel::take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) 
     auto& offer = static_cast<Offer&>(*offers_.front());
     unlink_locked(offer);
     note_sender(offer.sender_);
-    const std::uint64_t bytes = offer.parcel_.size;
+    const std::uint64_t bytes = offer.parcel_.size + offer.parcel_.attached;
     deliver(offer.parcel_, out, scratch);
     offer.sent_ = true;
     direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -566,7 +566,7 @@ ChannelStats Channel::stats() const noexcept {
     s.queued = queue_.live();
     s.sent = queue_.published() + direct;
     s.received = s.sent - s.queued;
-    s.bytes = queue_.bytes_in() + direct_bytes_.load(std::memory_order_relaxed);
+    s.bytes = queue_.bytes_sent() + direct_bytes_.load(std::memory_order_relaxed);
     s.waiting_senders = offers_count_.load(std::memory_order_relaxed);
     s.waiting_receivers = receivers_count_.load(std::memory_order_relaxed);
     return s;

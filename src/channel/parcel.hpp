@@ -52,6 +52,7 @@ struct Parcel {
     std::size_t size = 0;               // bytes at `data`
     std::byte* heap = nullptr;          // from std::malloc, owned; set where size > kInlineMax
     Attachment* attachments = nullptr;  // owned chain
+    std::size_t attached = 0;           // bytes that the attachments hold; a statistic
     std::int64_t sender = -1;           // id of the sending interpreter; meaningful where unbound_op != 0
     std::uint8_t unbound_op = 0;        // what happens when that interpreter ends; 0 keeps the item
     bool unbound = false;               // received only: the sender has ended, there is no value
@@ -65,6 +66,7 @@ struct Parcel {
             size = other.size;
             heap = std::exchange(other.heap, nullptr);
             attachments = std::exchange(other.attachments, nullptr);
+            attached = other.attached;
             sender = other.sender;
             unbound_op = other.unbound_op;
             unbound = other.unbound;

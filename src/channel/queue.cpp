@@ -129,6 +129,10 @@ bool Queue::append(Parcel& parcel) noexcept {
 
     // Counters of one writer (the send lock's holder): plain stores, no read-modify-write.
     bytes_in_.store(bytes_in_.load(std::memory_order_relaxed) + parcel.size, std::memory_order_relaxed);
+    if (parcel.attached) {
+        attached_in_.store(attached_in_.load(std::memory_order_relaxed) + parcel.attached,
+                           std::memory_order_relaxed);
+    }
     // Release pairs with the acquire in published(), live() and skip_to_next().
     published_.store(published_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     return true;

@@ -69,8 +69,13 @@ public:
         const std::uint64_t gone = gone_.load(std::memory_order_acquire);
         return published_.load(std::memory_order_acquire) - gone;
     }
+    // Payload bytes that went in and out by way of segments or the heap.
     std::uint64_t bytes_in() const noexcept { return bytes_in_.load(std::memory_order_relaxed); }
     std::uint64_t bytes_out() const noexcept { return bytes_out_.load(std::memory_order_relaxed); }
+    // Payload bytes ever appended, those that attachments hold included.
+    std::uint64_t bytes_sent() const noexcept {
+        return bytes_in_.load(std::memory_order_relaxed) + attached_in_.load(std::memory_order_relaxed);
+    }
 
     // In a forked child, where another thread may have been inside: the contents are left as they lie.
     void abandon() noexcept { abandoned_ = true; }
@@ -95,7 +100,8 @@ private:
     Segment* tail_ = nullptr;
     std::uint32_t tail_offset_ = 0;
     std::atomic<std::uint64_t> published_{0};
-    std::atomic<std::uint64_t> bytes_in_{0};
+    std::atomic<std::uint64_t> bytes_in_{0};     // in segments or on the heap
+    std::atomic<std::uint64_t> attached_in_{0};  // a statistic
 
 public:
     // recv_lock: the consumer's side, and the channel's waiting receivers.

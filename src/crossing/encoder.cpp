@@ -128,6 +128,7 @@ void Encoder::move_into(Parcel& parcel) noexcept {
     parcel.data = base_;
     parcel.size = size_;
     parcel.attachments = std::exchange(first_, nullptr);
+    parcel.attached = attached_;
     if (base_ == scratch_) return;
     if (size_ <= kInlineMax) {  // it grew, and turned out small after all
         std::memcpy(scratch_, base_, size_);
@@ -172,7 +173,8 @@ bool Encoder::put_varint(std::uint64_t n) {
     return true;
 }
 
-void Encoder::attach(Attachment* attachment) noexcept {
+void Encoder::attach(Attachment* attachment, std::size_t bytes) noexcept {
+    attached_ += bytes;
     (last_ ? last_->next : first_) = attachment;
     last_ = attachment;
 }
@@ -247,7 +249,7 @@ Encoder::Step Encoder::text(PyObject* str) {
             PyErr_NoMemory();
             return kError;
         }
-        attach(loan);
+        attach(loan, nbytes);
         return put_tag(kLoanStr | mark) && put_tag(tag) && put_varint(length) ? kLeaf : kError;
     }
     return put_tag(tag | mark) && put_varint(length) && put(PyUnicode_DATA(str), nbytes) ? kLeaf : kError;
@@ -269,7 +271,7 @@ Encoder::Step Encoder::bytes(PyObject* obj) {
             PyErr_NoMemory();
             return kError;
         }
-        attach(loan);
+        attach(loan, n);
         return put_tag(kLoanBytes | mark) ? kLeaf : kError;
     }
     return put_tag((immutable ? kBytes : kByteArray) | mark) && put_varint(n) && put(data, n) ? kLeaf
@@ -345,7 +347,7 @@ Encoder::Step Encoder::memoryview(PyObject* obj) {
             if (!PyErr_Occurred()) PyErr_NoMemory();
             return kError;
         }
-        attach(block);
+        attach(block, block->size());
     }
     const auto dims = static_cast<std::size_t>(layout.ndim) * sizeof(Py_ssize_t);
     return put_tag(tag | mark) && put(&layout.nbytes, sizeof layout.nbytes) &&
@@ -623,7 +625,7 @@ int Encoder::write_pickle(PyObject* pickled, std::size_t references, PyObject* b
             if (!PyErr_Occurred()) PyErr_NoMemory();
             return -1;
         }
-        attach(block);
+        attach(block, block->size());
         if (!put_tag(buffer->readonly ? 1u : 0u)) return -1;
     }
     const auto n = static_cast<std::size_t>(PyBytes_GET_SIZE(pickled));

@@ -102,7 +102,7 @@ private:
     bool put(const void* data, std::size_t n);
     bool put_tag(unsigned tag) { const auto b = static_cast<std::uint8_t>(tag); return put(&b, 1); }
     bool put_varint(std::uint64_t n);
-    void attach(Attachment* attachment) noexcept;
+    void attach(Attachment* attachment, std::size_t bytes = 0) noexcept;
     PyObject* path() const;
 
     Context& context_;
@@ -113,6 +113,7 @@ private:
     std::size_t room_ = kInlineMax;
     Attachment* first_ = nullptr;
     Attachment* last_ = nullptr;
+    std::size_t attached_ = 0;
     PodVector<Frame, 16> frames_;
     PodVector<Remembered, 16> remembered_;
     std::uint32_t* buckets_ = nullptr;  // number + 1, or 0; open addressing, once there are many

@@ -501,7 +501,7 @@ PyStructSequence_Field stats_fields[] = {
     {"sent", "items that a send delivered"},
     {"received", "items that were received or dropped"},
     {"queued", "items queued now"},
-    {"bytes", "payload bytes of the items sent; large bytes, str and buffers not included"},
+    {"bytes", "payload bytes of the items sent"},
     {"waiting_senders", "senders that are blocked now"},
     {"waiting_receivers", "receivers that are blocked now"},
     {"open_senders", "sending handles, in all interpreters and in queued items"},

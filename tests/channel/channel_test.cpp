@@ -502,13 +502,13 @@ public:
                 look();
             } else if (what < 98) {
                 receive();
-            } else if (what == 98 && random_() % 8 == 0) {
+            } else if (what == 98 && open_ && random_() % 2 == 0) {
                 kept_ = random_() % 2 == 0;
                 open_ = false;
                 channel_->close_sends(kept_);
                 if (!kept_) std::erase_if(line_, [](const Turn& t) { return t.standing; });
-            } else if (what == 99 && random_() % 16 == 0) {
-                open_ = false;
+            } else if (what == 99 && random_() % 4 == 0) {
+                open_ = kept_ = false;
                 channel_->close_now();
                 line_.clear();
             }

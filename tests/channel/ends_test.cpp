@@ -96,7 +96,7 @@ TEST(Counted, ADirectionThatIsGoneIsNotResurrected) {
 }
 
 TEST(Counted, MintRacesTheLastHandle) {
-    const int n = rounds(5'000);
+    const int n = rounds(1'000);
     Meeting meeting(2);
     Ref<CountedChannel> channel;
     std::atomic<int> wrong{0};

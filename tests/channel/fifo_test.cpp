@@ -167,10 +167,10 @@ std::string name_of(const ::testing::TestParamInfo<std::int64_t>& about) {
 }
 INSTANTIATE_TEST_SUITE_P(All, Fifo, ::testing::Values(kUnbounded, 0, 1, 3, 1024), name_of);
 
-TEST_P(Fifo, OneSenderOneReceiver) { run(1, 1, 4'000); }
-TEST_P(Fifo, ManySendersOneReceiver) { run(5, 1, 4'000); }
-TEST_P(Fifo, OneSenderManyReceivers) { run(1, 5, 4'000); }
-TEST_P(Fifo, ManySendersManyReceivers) { run(4, 4, 4'000); }
+TEST_P(Fifo, OneSenderOneReceiver) { run(1, 1, 2'000); }
+TEST_P(Fifo, ManySendersOneReceiver) { run(5, 1, 2'000); }
+TEST_P(Fifo, OneSenderManyReceivers) { run(1, 5, 2'000); }
+TEST_P(Fifo, ManySendersManyReceivers) { run(4, 4, 2'000); }
 
 // --- short races: one or two calls on each side, thousands of times ---
 
@@ -192,7 +192,7 @@ INSTANTIATE_TEST_SUITE_P(All, Races, ::testing::Values(kUnbounded, 0, 1, 3), nam
 // A receive times out just as its item comes. Either it has it, or the next one gets it.
 TEST_P(Races, TimeoutAgainstHandOver) {
     PlainChannel channel(GetParam());
-    const int n = rounds(6'000);
+    const int n = rounds(1'200);
     Meeting meeting(2);
     std::vector<int> got(static_cast<std::size_t>(n));
     std::atomic<bool> sent{false};

@@ -208,7 +208,7 @@ TEST(Table, ConcurrentAddFindListRemove) {
 
 // The last reference goes just as somebody looks the channel up: it is found whole, or not at all.
 TEST(Table, FindRacesTheLastReference) {
-    const int n = rounds(20'000);
+    const int n = rounds(4'000);
     Meeting meeting(2);
     std::atomic<std::int64_t> id{-1};
     std::atomic<long> wrong{0};

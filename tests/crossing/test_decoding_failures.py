@@ -126,14 +126,15 @@ def test_a_class_that_the_receiver_cannot_import():
 def test_what_the_item_held_is_let_go_of(wrap):
     """Loans go back and ends are closed, though nobody ever got them."""
     big = b"y" * 1_000_000
-    before = sys.getrefcount(big)
+    held = [big]
+    before = sys.getrefcount(held[0])
     recv, send = create()
     inner_recv, inner_send = create()
     for _ in range(10):
         send.send([big, inner_send, wrap(samples.FailsToLoad()), inner_send, big])
         with pytest.raises(ZeroDivisionError):
             recv.recv()
-    wait_until(lambda: sys.getrefcount(big) == before)
+    wait_until(lambda: sys.getrefcount(held[0]) == before)
     assert inner_recv.stats().open_senders == 1
     inner_send.close()
     assert inner_recv.closed

@@ -86,6 +86,58 @@ def wait_on_own_channel():
     del send
 
 
+def drain_and_say(recv):
+    """Say each item that comes."""
+    for value in recv:
+        say(str(value))
+
+
+def serve(recv, send):
+    """The one half of a dialogue: answer until the other has had enough."""
+    count = 0
+    for value in recv:
+        send.send(value)
+        count += 1
+    say(f"served {count}")
+
+
+def ask(send, recv, count):
+    """The other half; at every moment one of the two is blocked, and mostly both are about to be."""
+    for number in range(count):
+        send.send(number)
+        if recv.recv() != number:
+            say("wrong answer")
+    say(f"asked {count}")
+
+
+def pass_on_all(recv, send):
+    """Hand on until the end; an early one is told."""
+    count = 0
+    try:
+        for value in recv:
+            send.send(value)
+            count += 1
+    except interpchannels.ChannelClosedError:
+        say(f"cut off after {count}")
+
+
+def wait_for_own_thread(seconds):
+    """Wait on a channel for what another thread of this interpreter computes meanwhile."""
+    recv, send = interpchannels.create()
+
+    def work():
+        compute(seconds)
+        send.send("the thread's result")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        say(recv.recv())
+    except interpchannels.ChannelClosedError:
+        say("cut off")
+    thread.join()
+
+
 def compute(seconds, word="computed"):
     """Be busy without touching a channel."""
     deadline = time.monotonic() + seconds
@@ -108,8 +160,11 @@ def flood(send):
 
 
 def swallow(recv):
-    """Receive until the end."""
-    for _ in recv:
+    """Receive until the end of the channel or of this interpreter."""
+    try:
+        for _ in recv:
+            pass
+    except interpchannels.ChannelClosedError:
         pass
 
 

@@ -125,7 +125,8 @@ def test_receiver_that_dies_with_its_interpreter(interpreter):
 @pytest.mark.parametrize("way", ["close", "drop", "shutdown"])
 def test_queued_items_are_released_with_the_last_receiver(way):
     big = b"\x01" * (1 << 20)
-    before = sys.getrefcount(big)
+    held = [big]
+    before = sys.getrefcount(held[0])
     recv, send = create()
     inner_recv, inner_send = create()
     outer_recv, outer_send = create()
@@ -145,7 +146,7 @@ def test_queued_items_are_released_with_the_last_receiver(way):
     assert_drained_and_closed(inner_recv)
     with pytest.raises(ChannelClosedError):
         outer_send.send("now it is gone")
-    wait_until(lambda: sys.getrefcount(big) == before)
+    wait_until(lambda: sys.getrefcount(held[0]) == before)
 
 
 # Ends in parcels ------------------------------------------------------------------------------------------
