@@ -67,6 +67,9 @@ def create_interpreter(*, own_gil: bool = True) -> int:
         return _interpreters.create("isolated" if own_gil else "legacy")
     interp = _interpreters.create(isolated=own_gil)
     _ids[int(interp)] = interp
+    # 3.12 takes the thread that imports `threading` first for that interpreter's main one, and at its end waits for it
+    # for ever, if another thread ends it. So this thread, which is likely to end it, is the first.
+    _interpreters.run_string(interp, "import threading")
     return int(interp)
 
 
@@ -180,7 +183,9 @@ def run_script(
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, err = process.communicate()
-            raise AssertionError(_report(f"the script hangs ({timeout:g} s)", code, out, err)) from None
+            raise AssertionError(
+                _report(f"the script hangs ({timeout:g} s)", code, out, err)
+            ) from None
         except BaseException:
             process.kill()
             raise
@@ -203,7 +208,15 @@ def _report(headline: str, code: str, out: str, err: str) -> str:
     numbered = "\n".join(
         f"{number:4} {line}" for number, line in enumerate(textwrap.dedent(code).split("\n"), 1)
     )
-    parts = [headline, "--- script", numbered, "--- stdout", out.rstrip(), "--- stderr", err.rstrip()]
+    parts = [
+        headline,
+        "--- script",
+        numbered,
+        "--- stdout",
+        out.rstrip(),
+        "--- stderr",
+        err.rstrip(),
+    ]
     return "\n".join(parts)
 
 

@@ -121,35 +121,39 @@ def spawn(fn: Callable[..., R], /, *args: Any) -> Worker[R]:
     """
     if not callable(fn):
         raise TypeError(f"spawn() needs a function, not {type(fn).__name__}")
-    task = _interpchannels._pack((pack_function(fn), args))
+    task = _interpchannels._pack((pack_function(fn), *args))
     name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
-    return Worker(name, task, _BOOT.format(path=[entry for entry in sys.path if isinstance(entry, str)]))
+    entries: list[object] = list(sys.path)  # it may hold anything
+    return Worker(name, task, _BOOT.format(path=[entry for entry in entries if isinstance(entry, str)]))
 
 
 def _work() -> None:
     """Run this thread's task; in the Worker's interpreter."""
     _interpchannels._enter_worker()
-    outcome: tuple[Any, ...]
     try:
-        outcome = ("returned", _call())
+        value = _call()
     except BaseException as error:
         text = "".join(traceback.format_exception(error))
         traceback.clear_frames(error.__traceback__)  # they hold the arguments
-        # SystemExit and KeyboardInterrupt are the Worker's own: they must not end whoever asks.
-        outcome = ("raised", error.with_traceback(None) if isinstance(error, Exception) else None, text)
+        _leave(error, text)
+        return
     try:
-        _interpchannels._leave_result(outcome)
+        _interpchannels._leave_result(("returned", value))
     except Exception as error:
-        if outcome[0] == "raised":
-            outcome = ("raised", None, outcome[2])
-        else:
-            text = "".join(traceback.format_exception(error))
-            outcome = ("raised", _interpchannels.NotShareableError(str(error)), text)
-        _interpchannels._leave_result(outcome)
+        _leave(error, "".join(traceback.format_exception(error)))
+
+
+def _leave(error: BaseException, text: str) -> None:
+    # SystemExit and KeyboardInterrupt are the Worker's own: they must not end whoever asks.
+    bare = error.with_traceback(None) if isinstance(error, Exception) else None
+    try:
+        _interpchannels._leave_result(("raised", bare, text))
+    except Exception:
+        _interpchannels._leave_result(("raised", None, text))
 
 
 def _call() -> Any:
-    packed, args = _interpchannels._take_task()
+    packed, *args = _interpchannels._take_task()
     fn = unpack_function(packed)
     del packed
     return fn(*args)

@@ -72,9 +72,7 @@ Status AssociatedChannel::release(std::int64_t interp, bool send, bool recv,
     const bool wanted[2] = {recv, send};
     bool closed = false;
     for (int i = 0; i < 2; ++i) {
-        Association* a = nullptr;
-        if (wanted[i] &&
-            associate(interp, static_cast<Direction>(i), a) == Status::kNoMemory) {
+        if (wanted[i] && associate(interp, static_cast<Direction>(i)) == Status::kNoMemory) {
             return Status::kNoMemory;
         }
     }
@@ -97,15 +95,18 @@ AssociatedChannel::Closed AssociatedChannel::close(int direction, bool force,
     const State before = state();
     if (before == State::kClosed) return Closed::kAlready;
     if (!force && direction > 0 && before == State::kClosing) return Closed::kAlready;
-    if (!force && count_with_offers() > 0) {
-        if (direction <= 0) return Closed::kNotEmpty;
-        closed_by_name_.store(true, std::memory_order_relaxed);  // for listed(), a snapshot anyway
+    closed_by_name_.store(true, std::memory_order_relaxed);  // for listed(), a snapshot anyway
+    if (force) {
+        close_now(left);
+        return Closed::kDone;
+    }
+    if (close_if_empty()) return Closed::kDone;
+    if (direction > 0) {
         close_sends(true);  // closes by itself once it is drained
         return Closed::kDone;
     }
-    closed_by_name_.store(true, std::memory_order_relaxed);
-    close_now(left);
-    return Closed::kDone;
+    closed_by_name_.store(before == State::kClosing, std::memory_order_relaxed);
+    return Closed::kNotEmpty;
 }
 
 void AssociatedChannel::forget_interpreter(std::int64_t interp) noexcept {

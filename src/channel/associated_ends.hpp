@@ -14,7 +14,6 @@
 #include <cstdint>
 
 #include "channel/channel.hpp"
-#include "channel/counted_ends.hpp"  // Direction
 
 namespace interpchannels {
 
@@ -32,9 +31,13 @@ public:
     int unbound_op() const noexcept { return unbound_op_; }
     int fallback() const noexcept { return fallback_; }
 
-    // Associates the interpreter with the end. kOk and the association; kClosed where it was released;
-    // kNoMemory.
+    // Associates the interpreter with the end. kOk; kClosed where it was released; kNoMemory.
+    // The association stays valid as long as the channel.
     Status associate(std::int64_t interp, Direction d, Association*& association) noexcept;
+    Status associate(std::int64_t interp, Direction d) noexcept {
+        Association* unused = nullptr;
+        return associate(interp, d, unused);
+    }
 
     // The interpreter lets go. Associates it first where it never was (CPython does, and then releases).
     // kClosed where the channel is closed. Detached.

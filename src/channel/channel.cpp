@@ -48,6 +48,7 @@ Status must_leave(const WaitFor& wait) noexcept {
     // Acquire pairs with the release of whoever set it before wake_all().
     if (wait.cancelled && wait.cancelled->load(std::memory_order_acquire)) return Status::kCancelled;
     if (wait.group && wait.group->ended()) return Status::kEnding;
+    if (wait.group && wait.group->pokes() != wait.pokes) return Status::kInterrupted;
     return Status::kOk;
 }
 
@@ -518,6 +519,18 @@ void Channel::close_now(Queue::Contents* left) noexcept {
     } else {
         Queue::release(contents);
     }
+}
+
+bool Channel::close_if_empty() noexcept {
+    {
+        SpinGuard receive(queue_.recv_lock);
+        SpinGuard send(queue_.send_lock);
+        if (queue_.live() != 0 || !offers_.empty()) return false;
+        const std::uint32_t bits = bits_.load(std::memory_order_relaxed);
+        bits_.store(bits | kSendsClosed | kClosedNow, std::memory_order_release);  // as in close_sends()
+    }
+    wake_all();
+    return true;
 }
 
 void Channel::mark_some(WaiterList& list, WakeList& wakes) noexcept {

@@ -37,6 +37,7 @@
 namespace interpchannels {
 
 enum class State : std::uint8_t { kOpen, kClosing, kClosed };
+enum class Direction : std::uint8_t { kRecv = 0, kSend = 1 };
 
 class Offer;
 
@@ -92,6 +93,8 @@ public:
     // Nothing any more: who waits is woken, what is queued is released; or, with `left`, handed to the
     // caller, who releases it with Queue::release() where it is best done.
     void close_now(Queue::Contents* left = nullptr) noexcept;
+    // The same where there is neither an item nor an offer; false otherwise, and nothing happened.
+    bool close_if_empty() noexcept;
     // Wakes everybody to look again, after a handle's `cancelled` flag was set.
     void wake_all() noexcept;
 
@@ -205,10 +208,6 @@ public:
         r.p_ = channel;
         return r;
     }
-    static Ref share(T* channel) noexcept {
-        if (channel) channel->ref();
-        return adopt(channel);
-    }
     Ref(const Ref& other) noexcept : p_(other.p_) {
         if (p_) p_->ref();
     }
@@ -224,7 +223,6 @@ public:
     T* operator->() const noexcept { return p_; }
     T& operator*() const noexcept { return *p_; }
     explicit operator bool() const noexcept { return p_ != nullptr; }
-    T* detach() noexcept { return std::exchange(p_, nullptr); }
 
 private:
     T* p_ = nullptr;

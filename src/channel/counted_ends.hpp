@@ -18,8 +18,6 @@
 
 namespace interpchannels {
 
-enum class Direction : std::uint8_t { kRecv = 0, kSend = 1 };
-
 class CountedChannel final : public Channel {
 public:
     // A new channel with one handle for each direction, entered into the package's table. Empty where

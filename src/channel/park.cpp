@@ -85,7 +85,7 @@ Bucket& bucket_of(const void* address) noexcept {
 Parked park(const std::atomic<std::uint32_t>& word, std::uint32_t expected, Nanos deadline) noexcept {
     Bucket& bucket = bucket_of(&word);
     std::unique_lock<std::mutex> guard(bucket.mutex);
-    // Acquire pairs with the exchange in wake(): seeing the change shows what was written before it.
+    // Acquire pairs with the exchange in Waiter::mark_woken(): seeing the change shows what was written before it.
     if (word.load(std::memory_order_acquire) != expected) return Parked::kWoken;
     if (deadline == kNever) {
         bucket.changed.wait(guard);

@@ -8,7 +8,7 @@
 //
 // Invariants:
 //  1. append() and everything that it touches belongs to the holder of the channel's send lock; peeking
-//     and taking to the holder of its receive lock; walk() and detach_all() need both.
+//     and taking to the holder of its receive lock; clear_sender() and detach_all() need both.
 //  2. A record is complete before `published` counts it (release), and the consumer reads a record only
 //     after it saw it counted (acquire).
 //  3. live() = published - gone: a record is gone when it was taken, or removed where it stands
@@ -40,7 +40,7 @@ public:
     bool take(Parcel& out, Scratch& scratch) noexcept;
 
     // Receive lock. Passes over tombstones; then says how many records were ever taken or passed over,
-    // which is the position that the next live record has (see Offer::position).
+    // which is the position that the next live record has (see Offer::position_).
     std::uint64_t skip_to_next() noexcept;
     bool has_next() noexcept { return skip_to_next() != published_seen_; }
 
@@ -118,7 +118,7 @@ private:
 
     // Shared, touched once a segment.
     alignas(64) std::atomic<Segment*> spare_{nullptr};
-    std::atomic<Segment*> first_{nullptr};  // where the consumer starts; set once by the producer
+    std::atomic<Segment*> first_{nullptr};  // where the consumer starts, after nothing
 };
 
 }  // namespace interpchannels

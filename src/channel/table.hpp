@@ -4,7 +4,7 @@
 //  1. Ids count up from 0 and are never used again.
 //  2. The table's lock is taken before a channel's and never waited for while one is held. Under it there
 //     is only looking up, linking and unlinking; nothing is released and nobody is woken.
-//  3. It holds no reference of its own: whoever adds a channel removes it before it goes, and find()
+//  3. It holds no reference by itself (a rule for ends may keep one for it): whoever adds a channel removes it before it goes, and find()
 //     refuses one whose last reference has gone already.
 #pragma once
 

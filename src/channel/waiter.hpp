@@ -34,7 +34,7 @@ struct Waiter {
 
     // Marks it woken. True where the caller must unpark(&word) once it holds no lock.
     [[nodiscard]] bool mark_woken() noexcept {
-        // Release pairs with the acquire in asleep(): the woken thread sees what the waker wrote, though
+        // Release pairs with the acquire in sleep_until_woken(): the woken thread sees what the waker wrote, though
         // it takes the channel's lock before it relies on any of it.
         return word.exchange(kWoken, std::memory_order_acq_rel) == kParked;
     }
@@ -100,7 +100,7 @@ public:
         w.group_next = first_;
         if (first_) first_->group_prev = &w;
         first_ = &w;
-        blocked_.fetch_add(1, std::memory_order_relaxed);  // a statistic
+        ++ever_;
         return true;
     }
 
@@ -108,7 +108,6 @@ public:
         SpinGuard guard(lock_);
         (w.group_prev ? w.group_prev->group_next : first_) = w.group_next;
         if (w.group_next) w.group_next->group_prev = w.group_prev;
-        blocked_.fetch_sub(1, std::memory_order_relaxed);
     }
 
     // From now on nothing in this group blocks; what does is woken.
@@ -143,21 +142,43 @@ public:
     }
 
     bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
-    int blocked() const noexcept { return blocked_.load(std::memory_order_relaxed); }
+
+    // Has every blocked call return kInterrupted once, so that its caller can look around and come back.
+    void poke() noexcept {
+        pokes_.fetch_add(1, std::memory_order_acq_rel);  // pairs with the acquire in pokes()
+        wake_all();
+    }
+    std::uint32_t pokes() const noexcept { return pokes_.load(std::memory_order_acquire); }
+
+    // How many calls are blocked and not yet woken, and how many ever were: no change in the second between
+    // two looks means that the same ones are.
+    struct Count {
+        int blocked = 0;
+        std::uint64_t ever = 0;
+    };
+    Count count() noexcept {
+        Count count;
+        SpinGuard guard(lock_);
+        for (Waiter* w = first_; w; w = w->group_next) {
+            if (w->word.load(std::memory_order_relaxed) != Waiter::kWoken) ++count.blocked;
+        }
+        count.ever = ever_;
+        return count;
+    }
 
     void clear_after_fork() noexcept {
         lock_.unlock();
         first_ = nullptr;
-        blocked_.store(0, std::memory_order_relaxed);
     }
 
 private:
-    // Protects first_ and the group links of what it leads to. A leaf: nothing is locked and nothing
+    // Protects first_, the group links of what it leads to, and ever_. A leaf: nothing is locked and nothing
     // is woken while it is held.
     SpinLock lock_;
     Waiter* first_ = nullptr;
+    std::uint64_t ever_ = 0;
     std::atomic<bool> ended_{false};
-    std::atomic<int> blocked_{0};
+    std::atomic<std::uint32_t> pokes_{0};
 };
 
 // How long and under which conditions a call may block.
@@ -169,6 +190,7 @@ struct WaitFor {
     bool interruptible = false;                        // return kInterrupted on EINTR
     const std::atomic<bool>* cancelled = nullptr;      // the handle was closed
     WaitGroup* group = nullptr;                        // the caller's interpreter
+    std::uint32_t pokes = 0;                           // group->pokes() when the caller last looked around
 };
 
 }  // namespace interpchannels

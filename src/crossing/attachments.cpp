@@ -52,10 +52,10 @@ View* View::make(Interpreter& owner, Py_buffer&& buffer) noexcept {
 
 // --- RegistryItem ---
 
-RegistryItem* RegistryItem::make(Interpreter& owner, PyObject* obj, bool with_fallback) {
+RegistryItem* RegistryItem::make(Interpreter& owner, PyObject* obj) {
     owner.drain();
     cpython::XiData data{};
-    if (cpython::get_data(obj, &data, with_fallback) != 0) {
+    if (cpython::get_data(obj, &data) != 0) {
         if (!PyErr_Occurred()) {
             PyErr_Format(PyExc_RuntimeError, "CPython could not share a %s object", Py_TYPE(obj)->tp_name);
         }
@@ -166,12 +166,8 @@ void EndTicket::suspend() noexcept {
     drop_count(*channel_, direction_);
 }
 
-void EndTicket::resume() noexcept {
-    if (!counted_) counted_ = channel_->mint(direction_);
-}
-
 Ref<CountedChannel> EndTicket::redeem(EndTicket* ticket) noexcept {
-    ticket->resume();
+    if (!ticket->counted_) ticket->counted_ = ticket->channel_->mint(ticket->direction_);
     Ref<CountedChannel> channel = ticket->counted_ ? std::move(ticket->channel_) : Ref<CountedChannel>{};
     delete ticket;
     return channel;

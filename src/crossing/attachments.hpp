@@ -67,7 +67,7 @@ private:
 class RegistryItem final : public Owned {
 public:
     // Attached to `owner`. nullptr with an exception set where CPython does not share the object.
-    static RegistryItem* make(Interpreter& owner, PyObject* obj, bool with_fallback);
+    static RegistryItem* make(Interpreter& owner, PyObject* obj);
     // Attached to the receiver. A new reference; nullptr with an exception set, or with none where the
     // owner has ended and taken the value along.
     PyObject* new_object();
@@ -109,10 +109,8 @@ public:
     void release() noexcept override;
     CountedChannel& channel() const noexcept { return *channel_; }
     Direction direction() const noexcept { return direction_; }
-    // Queued in its own channel, a receiving end does not count. Called before it is sent; resume() after
-    // a send that failed. False where the count had reached 0 meanwhile: the channel is closed.
+    // Queued in its own channel, a receiving end does not count: called before it is sent.
     void suspend() noexcept;
-    void resume() noexcept;
     // The count for the receiver; empty where the channel has ended meanwhile. The ticket is released.
     static Ref<CountedChannel> redeem(EndTicket* ticket) noexcept;
 

@@ -187,13 +187,9 @@ private:
     PyObject* big_int() {
         std::uint64_t n = 0;
         if (!get_length(n)) return malformed();
-        const auto* const from = reinterpret_cast<const unsigned char*>(at_);
+        const std::byte* const from = at_;
         at_ += n;
-#if PY_VERSION_HEX >= 0x030D0000
-        return PyLong_FromNativeBytes(from, n, Py_ASNATIVEBYTES_LITTLE_ENDIAN);
-#else
-        return _PyLong_FromByteArray(from, n, 1, 1);
-#endif
+        return cpython::int_from_bytes(from, static_cast<Py_ssize_t>(n));
     }
 
     static int kind_of(int tag) noexcept { return tag == kStrUcs2 ? 2 : tag == kStrUcs4 ? 4 : 1; }

@@ -11,13 +11,11 @@ namespace {
 
 // An int of 64 bits: true and its value. Never fails.
 bool small_int(PyObject* obj, long long& value) noexcept {
-#if PY_VERSION_HEX >= 0x030C0000
     auto* const as_long = reinterpret_cast<PyLongObject*>(obj);
     if (PyUnstable_Long_IsCompact(as_long)) {
         value = PyUnstable_Long_CompactValue(as_long);
         return true;
     }
-#endif
     int overflow = 0;
     value = PyLong_AsLongLongAndOverflow(obj, &overflow);
     return overflow == 0;
@@ -98,6 +96,7 @@ int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, S
         case Encoder::Result::kError:
             return -1;
         case Encoder::Result::kForeign:
+            if (encoder.registry_failed()) mode.registry = false;
             break;
         }
     }
@@ -279,21 +278,11 @@ Encoder::Step Encoder::bytes(PyObject* obj) {
 }
 
 Encoder::Step Encoder::big_int(PyObject* obj) {
-#if PY_VERSION_HEX >= 0x030D0000
-    const Py_ssize_t n = PyLong_AsNativeBytes(obj, nullptr, 0, -1);
+    const Py_ssize_t n = cpython::int_size(obj);
     if (n < 0 || !put_tag(kIntBig) || !put_varint(static_cast<std::uint64_t>(n)) ||
-        !reserve(static_cast<std::size_t>(n))) {
+        !reserve(static_cast<std::size_t>(n)) || cpython::int_to_bytes(obj, base_ + size_, n) < 0) {
         return kError;
     }
-    if (PyLong_AsNativeBytes(obj, base_ + size_, n, Py_ASNATIVEBYTES_LITTLE_ENDIAN) < 0) return kError;
-#else
-    const std::size_t n = _PyLong_NumBits(obj) / 8 + 1;
-    if (n == 0 || !put_tag(kIntBig) || !put_varint(n) || !reserve(n)) return kError;
-    if (_PyLong_AsByteArray(reinterpret_cast<PyLongObject*>(obj),
-                            reinterpret_cast<unsigned char*>(base_ + size_), n, 1, 1) < 0) {
-        return kError;
-    }
-#endif
     size_ += static_cast<std::size_t>(n);
     return kLeaf;
 }
@@ -406,13 +395,22 @@ Encoder::Step Encoder::channel_id(PyObject* obj) {
 }
 
 Encoder::Step Encoder::registry(PyObject* obj) {
-    if (!cpython::is_registered(obj)) return kIsForeign;
+    if (!mode_.registry || !cpython::is_registered(obj)) return kIsForeign;
     std::uint8_t mark = 0;
     const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
     if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
-    RegistryItem* const item = RegistryItem::make(*context_.interpreter, obj, false);
-    if (!item) return kError;
+    RegistryItem* const item = RegistryItem::make(*context_.interpreter, obj);
+    if (!item) {
+        // As CPython's fallback has it: what a type does not share after all may still pickle.
+        if (!mode_.pickle || !PyErr_ExceptionMatches(PyExc_Exception) ||
+            PyErr_ExceptionMatches(PyExc_MemoryError)) {
+            return kError;
+        }
+        PyErr_Clear();
+        registry_failed_ = true;
+        return kIsForeign;
+    }
     attach(item);
     return put_tag(kRegistry | mark) ? kLeaf : kError;
 }
@@ -597,7 +595,7 @@ Encoder::Result Encoder::run(PyObject* root) {
 }
 
 int Encoder::write_whole_as_registry(PyObject* obj) {
-    RegistryItem* const item = RegistryItem::make(*context_.interpreter, obj, false);
+    RegistryItem* const item = RegistryItem::make(*context_.interpreter, obj);
     if (!item) return -1;
     attach(item);
     return put_tag(kRegistry) ? 0 : -1;
@@ -609,7 +607,7 @@ bool Encoder::has_own_way(Context& context, PyObject* obj, CrossingMode mode) {
     PyTypeObject* const type = Py_TYPE(obj);
     if (mode.salvage && only_a_buffer(context, obj)) return true;
     return type == context.recv_type || type == context.send_type || type == context.channel_id_type ||
-           type == &PyMemoryView_Type || cpython::is_registered(obj);
+           type == &PyMemoryView_Type || (mode.registry && cpython::is_registered(obj));
 }
 
 int Encoder::write_pickle(PyObject* pickled, std::size_t references, PyObject* buffers) {

@@ -25,6 +25,7 @@ namespace interpchannels {
 struct CrossingMode {
     bool native = true;   // false: only what CPython's module shares without its fallback
     bool pickle = true;   // pickle as the last resort
+    bool registry = true;  // what CPython's registry knows
     bool salvage = false;  // second try: what does not pickle, but has a buffer, goes as a memoryview
     bool views = false;   // a memoryview shares its memory (the drop-in) instead of being copied
 };
@@ -48,6 +49,8 @@ public:
     // kForeign: an object that only pickle may know is in it.
     Result run(PyObject* root);
     void move_into(Parcel& parcel) noexcept;
+    // After kForeign: an object that the registry knows could not be shared.
+    bool registry_failed() const noexcept { return registry_failed_; }
 
     // As one item of CPython's registry. 0, or -1 with CPython's own error set.
     int write_whole_as_registry(PyObject* obj);
@@ -74,7 +77,7 @@ private:
     };
     struct Remembered {
         PyObject* obj;    // strong; its number is its index
-        bool unfinished;  // one that is made after its parts (slice, range, frozenset), and is open
+        bool unfinished;  // one that is made after its parts (range, frozenset), and is open
     };
     enum Step : int { kError = -1, kLeaf = 0, kPushed = 1, kIsForeign = 2 };
 
@@ -120,6 +123,7 @@ private:
     std::size_t bucket_mask_ = 0;
     PyObject* foreign_ = nullptr;       // strong
     bool explaining_ = false;
+    bool registry_failed_ = false;
 };
 
 }  // namespace interpchannels

@@ -1,5 +1,7 @@
 #include "crossing/pickle.hpp"
 
+#include "crossing/decoder.hpp"
+
 namespace interpchannels {
 namespace {
 
@@ -122,6 +124,14 @@ PyObject* load_pickled(Context& context, const char* data, Py_ssize_t size, PyOb
     if (!kwargs) return nullptr;
     const Loading scope(references);
     return PyObject_Call(context.pickle_loads, args.get(), kwargs.get());
+}
+
+int use_pickle_first(Context& context) {
+    Scratch scratch;
+    Parcel parcel;
+    if (encode_pickled_or_fail(context, Py_None, CrossingMode{}, parcel, scratch) < 0) return -1;
+    const PyRef none(decode(context, parcel));
+    return none ? 0 : -1;
 }
 
 PyObject* load_reference(PyObject*, PyObject* number) {

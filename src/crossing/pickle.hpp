@@ -24,6 +24,11 @@ int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, P
 PyObject* load_pickled(Context& context, const char* data, Py_ssize_t size, PyObject* references,
                        PyObject* buffers);
 
+// Uses pickle once as the functions above do. CPython 3.12 frees what its argument parsers hold in the main
+// interpreter's end, whichever interpreter filled them first (an abort at exit), so the main one has to be
+// first. 0, or -1 with an exception set.
+int use_pickle_first(Context& context);
+
 // The function that pickles of ours name: value number i of the load in progress in this thread.
 PyObject* load_reference(PyObject* module, PyObject* number);
 

@@ -101,9 +101,9 @@ int load() {
     return 0;
 }
 
-int get_data(PyObject* obj, XiData* data, [[maybe_unused]] bool with_fallback) {
+int get_data(PyObject* obj, XiData* data) {
 #if PY_VERSION_HEX >= 0x030E0000
-    return symbols.get_data(PyThreadState_Get(), obj, with_fallback ? 1 : 0, data);
+    return symbols.get_data(PyThreadState_Get(), obj, 0 /* without CPython's fallback: ours is */, data);
 #else
     return symbols.get_data(obj, data);
 #endif
@@ -147,4 +147,42 @@ bool add_pending_call(PyInterpreterState* interp, int (*f)(void*), void* data) n
     return symbols.add_pending_call && symbols.add_pending_call(interp, f, data, 0) == 0;
 }
 
+Py_ssize_t int_size(PyObject* obj) {
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyLong_AsNativeBytes(obj, nullptr, 0, Py_ASNATIVEBYTES_LITTLE_ENDIAN);
+#else
+    const std::size_t bits = _PyLong_NumBits(obj);
+    return bits == static_cast<std::size_t>(-1) ? -1 : static_cast<Py_ssize_t>(bits / 8 + 1);
+#endif
+}
+
+int int_to_bytes(PyObject* obj, void* bytes, Py_ssize_t size) {
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyLong_AsNativeBytes(obj, bytes, size, Py_ASNATIVEBYTES_LITTLE_ENDIAN) < 0 ? -1 : 0;
+#else
+    return _PyLong_AsByteArray(reinterpret_cast<PyLongObject*>(obj), static_cast<unsigned char*>(bytes),
+                               static_cast<std::size_t>(size), 1, 1);
+#endif
+}
+
+PyObject* int_from_bytes(const void* bytes, Py_ssize_t size) {
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyLong_FromNativeBytes(bytes, static_cast<std::size_t>(size), Py_ASNATIVEBYTES_LITTLE_ENDIAN);
+#else
+    return _PyLong_FromByteArray(static_cast<const unsigned char*>(bytes), static_cast<std::size_t>(size), 1, 1);
+#endif
+}
+
 }  // namespace interpchannels::cpython
+
+namespace interpchannels {
+
+PyThreadState* attached_state() noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyThreadState_GetUnchecked();
+#else
+    return _PyThreadState_UncheckedGet();
+#endif
+}
+
+}  // namespace interpchannels

@@ -13,6 +13,9 @@
 //   unregister a type       _PyCrossInterpreterData_UnregisterClass  _PyXIData_UnregisterClass
 //   at an interpreter's end _Py_AtExit (3.12), PyUnstable_AtExit     PyUnstable_AtExit
 //   run in an interpreter   _PyEval_AddPendingCall (optional)        the same
+//   state, if attached      _PyThreadState_UncheckedGet (3.12)       -
+//   bytes of an int         _PyLong_NumBits, _PyLong_AsByteArray,    -
+//                           _PyLong_FromByteArray (3.12)
 #pragma once
 
 #include <cstdint>
@@ -38,12 +41,18 @@ int load();
 
 // All attached. `data` is zeroed memory of ours; after a success release() it in the interpreter that
 // made it, once.
-int get_data(PyObject* obj, XiData* data, bool with_fallback);
+int get_data(PyObject* obj, XiData* data);
 PyObject* new_object(XiData* data);
 int release(XiData* data);
 bool is_registered(PyObject* obj);  // clears errors
 int register_class(PyTypeObject* type, GetData get);
 int unregister_class(PyTypeObject* type);
+
+// An int as little-endian two's complement: the size it needs (-1 with an exception set), its bytes (0 or -1),
+// and back.
+Py_ssize_t int_size(PyObject* obj);
+int int_to_bytes(PyObject* obj, void* bytes, Py_ssize_t size);
+PyObject* int_from_bytes(const void* bytes, Py_ssize_t size);
 
 // Calls f(data) when the interpreter has been finalized, attached to it. -1 with an exception set.
 int at_exit(PyInterpreterState* interp, void (*f)(void*), void* data);

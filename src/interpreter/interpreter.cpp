@@ -18,6 +18,7 @@ namespace {
 SpinLock registry_lock;
 Interpreter* registry = nullptr;
 std::atomic<std::int64_t> loans_out{0};
+std::atomic<bool> census{false};  // the process ends, and Workers are counted
 
 #if defined(__unix__) || defined(__APPLE__)
 void before_fork() { registry_lock.lock(); }
@@ -226,32 +227,57 @@ void Interpreter::end() noexcept {
 
 // --- workers ---
 
+void Interpreter::look_around() noexcept {
+    if (!census.load(std::memory_order_acquire) || !worker_.load(std::memory_order_relaxed)) return;
+    // Threads of an interpreter come and go under its GIL, which the caller holds.
+    int threads = 0;
+    for (PyThreadState* t = PyInterpreterState_ThreadHead(state_); t; t = PyThreadState_Next(t)) ++threads;
+    threads_.store(threads, std::memory_order_release);  // pairs with the acquire in count_workers()
+}
+
+void Interpreter::begin_census() noexcept { census.store(true, std::memory_order_release); }
+
 Interpreter::Census Interpreter::count_workers() noexcept {
-    Census census;
+    Census result;
     SpinGuard guard(registry_lock);
     for (Interpreter* i = registry; i; i = i->next_) {
         if (!i->worker_.load(std::memory_order_relaxed)) continue;
-        ++census.alive;
-        if (i->waits_.blocked() > 0) ++census.blocked;
+        const WaitGroup::Count count = i->waits_.count();
+        const int threads = i->threads_.load(std::memory_order_acquire);
+        if (threads > 0 && count.blocked >= threads) ++result.stuck;
+        result.ever += count.ever;
     }
-    return census;
+    return result;
 }
 
-void Interpreter::wake_workers() noexcept {
-    // Each under a count of its own, since end() wakes and must not hold the registry's lock.
-    for (;;) {
+// Each under a count of its own, since `what` wakes and must not hold the registry's lock.
+template <class Do>
+void Interpreter::for_each_worker(Do what) {
+    for (std::int64_t after = -1;;) {
         Interpreter* found = nullptr;
         {
             SpinGuard guard(registry_lock);
-            for (Interpreter* i = registry; i && !found; i = i->next_) {
-                if (i->worker_.load(std::memory_order_relaxed) && !i->waits_.ended()) found = i;
+            for (Interpreter* i = registry; i; i = i->next_) {
+                if (i->worker_.load() && i->id_ > after &&
+                    (!found || i->id_ < found->id_)) {
+                    found = i;
+                }
             }
             if (found) found->ref();
         }
         if (!found) return;
-        found->begin_ending();
+        after = found->id_;
+        what(*found);
         found->unref();
     }
+}
+
+void Interpreter::poke_workers() noexcept {
+    for_each_worker([](Interpreter& worker) { worker.waits_.poke(); });
+}
+
+void Interpreter::wake_workers() noexcept {
+    for_each_worker([](Interpreter& worker) { worker.begin_ending(); });
 }
 
 // In the child of a fork, which holds registry_lock: the threads that were blocked are gone.

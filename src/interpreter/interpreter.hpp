@@ -7,7 +7,7 @@
 // Invariants:
 //  1. Only the owner gives an object back: give_back() and outlive() run attached to the owner, one of them,
 //     once.
-//  2. `returned_` is closed (kEnded) before the loans that are out are outlived, so a late release finds
+//  2. `returned_` is closed (ended_mark()) before the loans that are out are outlived, so a late release finds
 //     out that there is nobody to return to.
 //  3. The token is counted; whoever keeps a pointer to it beyond a call holds a count.
 //
@@ -88,14 +88,21 @@ public:
     void unlink(EndHandle& handle) noexcept;
 
     // Workers: interpreters that spawn() made.
-    void mark_worker() noexcept { worker_.store(true, std::memory_order_relaxed); }
+    // Sequentially consistent, as the look at it in wake_workers(): whoever marks then asks whether all are
+    // being woken, and the waker says so, then looks for marks.
+    void mark_worker() noexcept { worker_.store(true); }
+    // While the process ends, each blocked call of a Worker counts its interpreter's threads when it begins
+    // to wait and when it is poked; so it is known when all of them are blocked. Attached to it.
+    void look_around() noexcept;
+    static void begin_census() noexcept;
     struct Census {
-        int alive = 0;
-        int blocked = 0;
+        int stuck = 0;           // Workers of which every thread is blocked on a channel
+        std::uint64_t ever = 0;  // grows whenever one of them blocks anew
     };
-    // Of all Workers of the process. Any thread.
     static Census count_workers() noexcept;
-    // Ends the blocked calls of all Workers. Any thread.
+    // Any thread, holding no lock.
+    static void poke_workers() noexcept;
+    // Ends the blocked calls of all Workers.
     static void wake_workers() noexcept;
 
     static std::int64_t outstanding_loans() noexcept;
@@ -112,6 +119,8 @@ private:
     void give_back_all(Owned* first) noexcept;
     void ask_for_drain() noexcept;
     static int drain_pending(void* self);
+    template <class Do>
+    static void for_each_worker(Do what);
     static void at_end(void* self);
     void end() noexcept;
 
@@ -121,6 +130,7 @@ private:
     std::atomic<int> refs_{1};
     std::atomic<bool> ended_{false};
     std::atomic<bool> worker_{false};
+    std::atomic<int> threads_{0};  // at the last look_around(); 0: none yet
     WaitGroup waits_;
 
     std::atomic<Owned*> returned_{nullptr};   // what foreign threads gave back, or ended_mark()
@@ -145,8 +155,7 @@ public:
     void open(Interpreter& owner, Ref<CountedChannel> channel, Direction direction) noexcept;
     // Idempotent; wakes what is blocked on this handle. Attached to the owner; detaches where it must.
     void close();
-    // Drops the count without waking, for a handle that nobody can be blocked on (deallocation).
-    // The channel reference goes too.
+    // close(), and the channel reference goes too: for deallocation.
     void discard();
 
     bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }

@@ -35,13 +35,7 @@ private:
 };
 
 // The thread's state where it is attached, else nullptr.
-inline PyThreadState* attached_state() noexcept {
-#if PY_VERSION_HEX >= 0x030D0000
-    return PyThreadState_GetUnchecked();
-#else
-    return _PyThreadState_UncheckedGet();
-#endif
-}
+PyThreadState* attached_state() noexcept;  // cpython_private.cpp
 
 // Runs f() detached, attached before and after. Re-attaching while the interpreter finalizes ends the
 // thread: by unwinding on 3.12 and 3.13 (so no caller may be noexcept or hold what its destructor does not

@@ -20,6 +20,8 @@ WaitFor wait_for(Context& context, Nanos deadline, const std::atomic<bool>* canc
     wait.deadline = deadline;
     wait.cancelled = cancelled;
     wait.group = &context.interpreter->waits();
+    wait.pokes = wait.group->pokes();  // before looking around: a poke meanwhile is seen by the wait
+    context.interpreter->look_around();
     if (handles_signals(context)) {
         wait.interruptible = true;
         wait.slice = kSignalSlice;
@@ -52,9 +54,9 @@ Status blocking_send(Context& context, Channel& channel, Parcel& parcel, bool un
     }
     if (status != Status::kWouldBlock && status != Status::kContended) return status;
 
-    const WaitFor wait = wait_for(context, deadline, cancelled);
     Offer offer(channel, parcel, context.interpreter->id(), until_taken);
     for (;;) {
+        const WaitFor wait = wait_for(context, deadline, cancelled);
         status = detached([&] { return offer.wait(wait); });
         if (status != Status::kInterrupted || PyErr_CheckSignals() == 0) {
             if (status != Status::kInterrupted) return status;
@@ -90,8 +92,8 @@ Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch
     }
     if (status != Status::kWouldBlock && status != Status::kContended) return status;
 
-    const WaitFor wait = wait_for(context, deadline, cancelled);
     for (;;) {
+        const WaitFor wait = wait_for(context, deadline, cancelled);
         status = detached([&] { return channel.recv(parcel, scratch, wait); });
         if (status != Status::kInterrupted) return status;
         if (PyErr_CheckSignals() < 0) return status;

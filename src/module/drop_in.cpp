@@ -208,8 +208,7 @@ PyObject* send_value(ModuleState& state, const SendArguments& a, bool as_buffer)
     }
     const int blocking = a.blocking ? PyObject_IsTrue(a.blocking) : 1;
     if (blocking < 0) return nullptr;
-    if ((!kHasFallback || op >= 0) && !valid_unbound_op(op)) return nullptr;
-    if (fallback >= 0 && !valid_fallback(fallback)) return nullptr;
+    if (!kHasFallback && !valid_unbound_op(op)) return nullptr;
     Nanos deadline = kNever;
     if (!parse_drop_in_timeout(a.timeout, blocking != 0, deadline)) return nullptr;
 
@@ -226,8 +225,10 @@ PyObject* send_value(ModuleState& state, const SendArguments& a, bool as_buffer)
     }
     AssociatedChannel& channel = *parts.channel;
     if (channel.state() != State::kOpen) return raise_closed(state, parts.cid, kIsClosed);
+    // Only now, as in 3.14: the channel has the defaults.
     if (op < 0) op = channel.unbound_op();
     if (fallback < 0) fallback = channel.fallback();
+    if (!valid_unbound_op(op) || !valid_fallback(fallback)) return nullptr;
 
     Scratch scratch;
     Parcel parcel;
@@ -235,11 +236,11 @@ PyObject* send_value(ModuleState& state, const SendArguments& a, bool as_buffer)
     mode.views = true;
     mode.native = mode.pickle = fallback == kFullFallback;
     if (encode(state, obj, mode, parcel, scratch) < 0) return nullptr;
+    view = PyRef();  // no reference is held while detached: the parcel holds what it needs
     parcel.sender = state.interpreter->id();
     parcel.unbound_op = static_cast<std::uint8_t>(op);
 
-    Association* association = nullptr;
-    Status status = channel.associate(parcel.sender, Direction::kSend, association);
+    Status status = channel.associate(parcel.sender, Direction::kSend);
     if (status == Status::kClosed) return raise_closed(state, parts.cid, kAlreadyClosed);
     if (status == Status::kOk) {
         // Not ended by this interpreter's own release(): what was sent before it is still received, and
@@ -317,8 +318,7 @@ PyObject* recv(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObje
     }
     AssociatedChannel& channel = *parts.channel;
     if (channel.state() == State::kClosed) return raise_closed(state, parts.cid, kIsClosed);
-    Association* association = nullptr;
-    Status status = channel.associate(state.interpreter->id(), Direction::kRecv, association);
+    Status status = channel.associate(state.interpreter->id(), Direction::kRecv);
     if (status == Status::kClosed) return raise_closed(state, parts.cid, kAlreadyClosed);
     if (status == Status::kNoMemory) return PyErr_NoMemory();
 
@@ -515,7 +515,7 @@ PyStructSequence_Field info_fields[] = {
     {"recv_released", "current interpreter *was* bound to the recv end"},
     {nullptr, nullptr},
 };
-PyStructSequence_Desc info_desc = {"_interpchannels.ChannelInfo", "A named tuple of a channel's state.",
+PyStructSequence_Desc info_desc = {"interpchannels._interpchannels.ChannelInfo", "A named tuple of a channel's state.",
                                    info_fields, 8};
 
 struct Bound {

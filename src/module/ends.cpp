@@ -248,14 +248,12 @@ PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nar
 }
 
 PyObject* recv_next(PyObject* self) {
-    // An iteration that the interpreter's own end cuts short stops, as one that is done: its thread is to
-    // finish, not to fail.
-    WaitGroup& waits = self_of(self).state->interpreter->waits();
+    // A handle that is closed, or an interpreter that ends, is no end of the iteration: what is still queued
+    // would be lost without a word.
     Status status = Status::kCancelled;
     PyObject* value = nullptr;
     if (!handle_of(self).closed()) value = receive(self_of(self), kNever, status);
-    if (status == Status::kClosed) return nullptr;  // the end of the iteration
-    if ((status == Status::kCancelled || status == Status::kEnding) && waits.ended()) return nullptr;
+    if (status == Status::kClosed) return nullptr;  // closed and drained: the end of the iteration
     if (status == Status::kOk || status == Status::kInterrupted) return value;
     return raise_status(self_of(self), status, nullptr);
 }
@@ -418,31 +416,31 @@ EndHandle& end_handle_hook(PyObject* self) { return handle_of(self); }
 
 #define COMMON_METHODS                                                                                      \
     {"close", end_close, METH_NOARGS,                                                                       \
-     "close()\n--\n\nClose this handle; what is blocked on it raises ChannelClosedError. Idempotent.\n"     \
+     "close($self)\n--\n\nClose this handle; what is blocked on it raises ChannelClosedError. Idempotent.\n"     \
      "Never blocks. When the last handle of its direction is closed, the channel is: receivers drain\n"     \
      "it, senders raise ChannelClosedError."},                                                              \
         {"shutdown", METHOD(end_shutdown), METH_VARARGS | METH_KEYWORDS,                                    \
-         "shutdown(immediate=False)\n--\n\nClose the channel for everyone. Receivers drain what is queued,\n" \
+         "shutdown($self, immediate=False)\n--\n\nClose the channel for everyone. Receivers drain what is queued,\n" \
          "unless immediate=True drops it. Idempotent; never blocks. ChannelClosedError where this handle\n" \
          "is closed."},                                                                                     \
         {"clone", end_clone, METH_NOARGS,                                                                   \
-         "clone()\n--\n\nAnother handle of this end, counted by itself. ChannelClosedError where this one\n" \
+         "clone($self)\n--\n\nAnother handle of this end, counted by itself. ChannelClosedError where this one\n" \
          "is closed."},                                                                                     \
         {"stats", end_stats, METH_NOARGS,                                                                   \
-         "stats()\n--\n\nThe channel's counters, as ChannelStats. Exact while nobody sends or receives."},  \
-        {"__enter__", end_enter, METH_NOARGS, nullptr},                                                     \
-        {"__exit__", METHOD(end_exit), METH_FASTCALL, nullptr},                                             \
+         "stats($self)\n--\n\nThe channel's counters, as ChannelStats. Exact while nobody sends or receives."},  \
+        {"__enter__", end_enter, METH_NOARGS, "__enter__($self)\n--\n\n"},                                                     \
+        {"__exit__", METHOD(end_exit), METH_FASTCALL, "__exit__($self, *exc)\n--\n\nClose this handle."},                                             \
         {"__reduce__", end_reduce, METH_NOARGS, nullptr},                                                   \
         {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr}
 
 PyMethodDef recv_methods[] = {
     {"recv", METHOD(recv_recv), METH_FASTCALL | METH_KEYWORDS,
-     "recv(timeout=None)\n--\n\nThe next item; waits for one, at most `timeout` seconds (None: without bound;\n"
+     "recv($self, timeout=None)\n--\n\nThe next item; waits for one, at most `timeout` seconds (None: without bound;\n"
      "0: tries once).\n\nTimeoutError; ChannelClosedError when the channel is closed and drained, this handle\n"
      "is closed, or the interpreter ends; KeyboardInterrupt at once in the main thread. From any thread of\n"
      "the interpreter that holds this end."},
     {"recv_nowait", METHOD(recv_recv_nowait), METH_FASTCALL | METH_KEYWORDS,
-     "recv_nowait([default])\n--\n\nThe next item; where there is none now, `default`, or ChannelEmptyError.\n"
+     "recv_nowait([default])\n\nThe next item; where there is none now, `default`, or ChannelEmptyError.\n"
      "ChannelClosedError when the channel is closed and drained, default or not. Never blocks."},
     COMMON_METHODS,
     {nullptr, nullptr, 0, nullptr},
@@ -450,12 +448,12 @@ PyMethodDef recv_methods[] = {
 
 PyMethodDef send_methods[] = {
     {"send", METHOD(send_send), METH_FASTCALL | METH_KEYWORDS,
-     "send(obj, timeout=None)\n--\n\nSend a copy of obj. Waits for a place, at most `timeout` seconds, where the\n"
+     "send($self, obj, timeout=None)\n--\n\nSend a copy of obj. Waits for a place, at most `timeout` seconds, where the\n"
      "channel is bounded; at capacity 0 until a receiver took it.\n\nTimeoutError; ChannelClosedError;\n"
      "NotShareableError where obj cannot cross. A send that fails leaves nothing in the channel. From any\n"
      "thread of the interpreter that holds this end."},
     {"send_nowait", send_send_nowait, METH_O,
-     "send_nowait(obj)\n--\n\nLike send(), but ChannelFullError where it would wait."},
+     "send_nowait($self, obj, /)\n--\n\nLike send(), but ChannelFullError where it would wait."},
     COMMON_METHODS,
     {nullptr, nullptr, 0, nullptr},
 };

@@ -115,6 +115,9 @@ int fill_first(PyObject* module, ModuleState& state) {
     if (!state.load_attachment) return -1;
     if (register_shared_types(state) < 0) return -1;
     state.ready = true;
+#if PY_VERSION_HEX < 0x030D0000
+    if (state.interpreter->is_main() && use_pickle_first(state) < 0) return -1;
+#endif
     if (PyModule_AddStringConstant(module, "__version__", INTERPCHANNELS_VERSION) < 0) return -1;
     return join_threading(module, state);
 }

@@ -44,7 +44,7 @@ int share_end(PyThreadState* tstate, PyObject* obj, XiData* data) {
     if (!state) return -1;
     EndHandle& handle = state->end_handle(obj);
     if (handle.closed()) {
-        PyErr_Format(PyExc_ValueError, "this end of channel %lld is closed, so it cannot be shared",
+        PyErr_Format(state->channel_closed_error, "this end of channel %lld is closed, so it cannot be shared",
                      static_cast<long long>(handle.channel().id()));
         return -1;
     }

@@ -163,16 +163,22 @@ PyObject* enter_worker(PyObject* module, PyObject*) {
 // it takes; once all that are left are blocked on each other, it wakes them.
 PyObject* interpreter_ending(PyObject* module, PyObject*) {
     Interpreter& interpreter = *state_of(module)->interpreter;
-    if (!interpreter.is_main()) {
-        interpreter.begin_ending();
-        Py_RETURN_NONE;
-    }
     interpreter.begin_ending();
+    if (!interpreter.is_main()) Py_RETURN_NONE;
     interpreter.close_handles();
-    for (int quiet = 0; running.load() > 0;) {
-        // Twice in a row, so that a Worker that was woken and has not run yet is not taken for stuck.
-        quiet = Interpreter::count_workers().blocked >= running.load() ? quiet + 1 : 0;
-        if (quiet == 2) break;
+    // Stuck is: every thread of every Worker is blocked on a channel and not woken, and none has blocked anew
+    // since the last look. A poke makes each count its interpreter's threads again.
+    Interpreter::begin_census();
+    std::uint64_t last = ~std::uint64_t{0};
+    for (int look = 0; running.load() > 0; ++look) {
+        const Interpreter::Census census = Interpreter::count_workers();
+        if (census.stuck >= running.load()) {
+            if (census.ever == last) break;
+            last = census.ever;
+        } else {
+            last = ~std::uint64_t{0};
+            if (look % 32 == 0) detached([] { Interpreter::poke_workers(); });
+        }
         detached([] { std::this_thread::sleep_for(std::chrono::milliseconds(5)); });
         if (PyErr_CheckSignals() < 0) {
             all_ending.store(true);

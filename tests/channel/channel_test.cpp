@@ -21,7 +21,8 @@ struct Standing {
 class Capacities : public ::testing::TestWithParam<std::int64_t> {};
 INSTANTIATE_TEST_SUITE_P(All, Capacities, ::testing::Values(kUnbounded, 0, 1, 3),
                          [](const auto& about) {
-                             return about.param == kUnbounded ? "Unbounded" : "Of" + std::to_string(about.param);
+                             return about.param == kUnbounded ? std::string("Unbounded")
+                                                              : "Of" + std::to_string(about.param);
                          });
 
 TEST_P(Capacities, ANewChannelIsOpenAndEmpty) {
@@ -176,7 +177,9 @@ TEST_P(Capacities, AWithdrawnOfferLeavesNothing) {
     EXPECT_EQ(stays.look(), Status::kInterrupted);
     EXPECT_TRUE(gone.offer.withdraw());
     EXPECT_EQ(value_of(gone.message.parcel), 100u);
-    for (std::int64_t i = 0; i < GetParam(); ++i) EXPECT_EQ(next_value(*channel), static_cast<std::uint64_t>(i));
+    for (std::int64_t i = 0; i < GetParam(); ++i) {
+        EXPECT_EQ(next_value(*channel), static_cast<std::uint64_t>(i));
+    }
     EXPECT_EQ(next_value(*channel), 101u);
     EXPECT_EQ(next_value(*channel), kNothing);
 }
@@ -239,7 +242,9 @@ TEST_P(Capacities, OffersThatAreNotKeptCanNotBeReceived) {
         Standing standing(*channel, 50, until_taken);
         ASSERT_EQ(standing.look(), Status::kInterrupted);
         channel->close_sends(false);
-        for (std::int64_t i = 0; i < GetParam(); ++i) EXPECT_EQ(next_value(*channel), static_cast<std::uint64_t>(i));
+        for (std::int64_t i = 0; i < GetParam(); ++i) {
+            EXPECT_EQ(next_value(*channel), static_cast<std::uint64_t>(i));
+        }
         EXPECT_EQ(channel->state(), State::kClosed);
         EXPECT_EQ(next_value(*channel), kGone);
         EXPECT_EQ(channel->state(), State::kClosed);
@@ -338,7 +343,8 @@ TEST(Channel, APlaceIsFoundThoughTheFlagSaysLeave) {
 TEST(Channel, LargeAndSmallPayloadsCrossEveryWay) {
     for (const std::int64_t capacity : {kUnbounded, std::int64_t{0}, std::int64_t{1}}) {
         PlainChannel channel(capacity);
-        for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kInlineMax, kInlineMax + 1, std::size_t{1} << 20}) {
+        for (const std::size_t size :
+             {std::size_t{0}, std::size_t{1}, kInlineMax, kInlineMax + 1, std::size_t{1} << 20}) {
             Attachments attachments;
             const std::string text(size, 'z');
             Message message(text);
@@ -384,7 +390,8 @@ TEST(Channel, ClearingASenderMakesPlacesForOffers) {
 // that sender's items owned is released.
 class SendsMeanwhile final : public Attachment {
 public:
-    explicit SendsMeanwhile(Channel& channel) : late(2), offer(channel, late.parcel, 1, false), channel_(channel) {}
+    explicit SendsMeanwhile(Channel& channel)
+        : late(2), offer(channel, late.parcel, 1, false), channel_(channel) {}
     void release() noexcept override {
         tried = send_now(channel_, 3);
         looked = offer.wait(stand_in_line());
@@ -570,7 +577,8 @@ private:
     }
     Standing* any() { return offers_.empty() ? nullptr : offers_[random_() % offers_.size()].get(); }
     auto turn_of(const Standing* standing) {
-        return std::find_if(line_.begin(), line_.end(), [&](const Turn& t) { return t.standing == standing; });
+        return std::find_if(line_.begin(), line_.end(),
+                            [&](const Turn& t) { return t.standing == standing; });
     }
     void withdraw() {
         Standing* const standing = any();

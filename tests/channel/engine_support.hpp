@@ -52,13 +52,14 @@ public:
         if (arrived_.fetch_add(1) + 1 == parties_) {
             arrived_.store(0);
             round_.store(round + 1);
+            round_.notify_all();
             return;
         }
         for (int i = 0; round_.load() == round; ++i) {
-            if (i < 200) {
+            if (i < 500) {
                 cpu_relax();
             } else {
-                std::this_thread::yield();
+                round_.wait(round);  // the other has no core now: leave it this one
             }
         }
     }

@@ -134,7 +134,8 @@ private:
     void check_whole_order(const std::vector<std::uint64_t>& list) {
         std::uint64_t earliest_return = ~std::uint64_t{0};
         for (auto value = list.rbegin(); value != list.rend(); ++value) {
-            const std::size_t i = index(static_cast<int>(*value >> 32), static_cast<int>(*value & 0xffffffff));
+            const std::size_t i =
+                index(static_cast<int>(*value >> 32), static_cast<int>(*value & 0xffffffff));
             ASSERT_GT(earliest_return, began_[i]) << "overtaken";
             earliest_return = std::min(earliest_return, returned_[i]);
         }
@@ -155,7 +156,7 @@ private:
 class Fifo : public ::testing::TestWithParam<std::int64_t> {
 protected:
     static void run(int senders, int receivers, int total) {
-        const int seeds = rounds(4);
+        const int seeds = rounds(3);
         for (int seed = 0; seed < seeds && !HasFatalFailure(); ++seed) {
             SCOPED_TRACE("seed " + std::to_string(seed));
             Traffic(GetParam(), senders, receivers, total / senders, static_cast<unsigned>(seed)).run();
@@ -368,7 +369,9 @@ TEST_P(Races, NobodyOvertakesWhoStandsInLine) {
                                        : later.wait(stand_in_line()) == Status::kOk;
         meeting.arrive();
         std::uint64_t last = 0;
-        for (std::uint64_t value; (value = next_value(*channel)) < kGone; last = value) ASSERT_LE(last, value);
+        for (std::uint64_t value; (value = next_value(*channel)) < kGone; last = value) {
+            ASSERT_LE(last, value);
+        }
         ASSERT_TRUE(sent ? last == 2 : last != 0);
     }
     receiver.join();

@@ -41,7 +41,8 @@ using EntryTable = Table<Entry>;
 
 // Tables live as long as the process, as the real ones do.
 EntryTable& new_table() {
-    static auto& all = *new std::deque<EntryTable>;  // never destroyed, and still reachable for a leak checker
+    // Never destroyed, and still reachable for a leak checker.
+    static auto& all = *new std::deque<EntryTable>;
     return all.emplace_back();
 }
 
@@ -176,7 +177,8 @@ TEST(Table, ConcurrentAddFindListRemove) {
                 for (int k = 0; k < 100; ++k) {
                     some.push_back(CountedChannel::create(kUnbounded, 0, true));
                     latest.store(some.back()->id());
-                    if (package_table().find(some.back()->id()).get() != some.back().get()) wrong.fetch_add(1);
+                    const auto found = package_table().find(some.back()->id());
+                    if (found.get() != some.back().get()) wrong.fetch_add(1);
                 }
             }
         });

@@ -72,7 +72,8 @@ protected:
     // What a blocked call of this kind waits for.
     void satisfy(Channel& channel, std::uint64_t value) {
         if (kind().receives) {
-            spin_until([&] { return send_now(channel, value) == Status::kOk; });  // full: they are on their way
+            // Full: those that were woken are on their way.
+            spin_until([&] { return send_now(channel, value) == Status::kOk; });
         } else {
             EXPECT_LT(next_value(channel), kGone);
         }
@@ -195,20 +196,44 @@ TEST_P(Waits, EndsWithItsInterpreter) {
         const auto blocked = block(*channel, 7, in_ending);
         const auto other = block(*channel, 8, in_living);
         await(*channel, 2);
-        spin_until([&] { return ending.blocked() == 1 && living.blocked() == 1; });
+        spin_until([&] { return ending.count().blocked == 1 && living.count().blocked == 1; });
         dawdle(round);
         ending.end();
         blocked->expect_failed(Status::kEnding);
-        EXPECT_EQ(ending.blocked(), 0);
+        EXPECT_EQ(ending.count().blocked, 0);
         EXPECT_FALSE(other->done());
         await(*channel, 1);
         satisfy(*channel, 8);
         EXPECT_EQ(other->join(), Status::kOk);
-        EXPECT_EQ(living.blocked(), 0);
+        EXPECT_EQ(living.count().blocked, 0);
         // Whoever comes too late does not block at all.
         PlainChannel fresh = blocking();
         block(*fresh, 9, in_ending)->expect_failed(Status::kEnding);
         expect_nobody_waits(*fresh);
+        expect_nobody_waits(*channel);
+    }
+}
+
+TEST_P(Waits, APokeInterruptsItOnce) {
+    for (int round = 0; round < kRounds; ++round) {
+        PlainChannel channel = blocking();
+        WaitGroup group;
+        WaitFor wait;
+        wait.group = &group;
+        wait.pokes = group.pokes();
+        const auto blocked = block(*channel, 7, wait);
+        await(*channel, 1);
+        dawdle(round);
+        group.poke();
+        blocked->expect_failed(Status::kInterrupted);
+        EXPECT_EQ(group.count().blocked, 0);
+        // Who has not looked around since does not block; who has, does.
+        block(*channel, 8, wait)->expect_failed(Status::kInterrupted);
+        wait.pokes = group.pokes();
+        const auto again = block(*channel, 9, wait);
+        await(*channel, 1);
+        satisfy(*channel, 9);
+        EXPECT_EQ(again->join(), Status::kOk);
         expect_nobody_waits(*channel);
     }
 }
@@ -244,7 +269,7 @@ TEST_P(Waits, ACrowdEndsTogether) {
         std::vector<std::unique_ptr<Blocked>> crowd;
         for (int i = 0; i < kCrowd; ++i) crowd.push_back(block(*channel, 1, wait));
         await(*channel, kCrowd);
-        spin_until([&] { return group.blocked() == kCrowd; });
+        spin_until([&] { return group.count().blocked == kCrowd; });
         Status expected = Status::kClosed;
         switch (how) {
         case kClose:
@@ -273,7 +298,7 @@ TEST_P(Waits, ACrowdEndsTogether) {
                 blocked->expect_failed(expected);
             }
         }
-        EXPECT_EQ(group.blocked(), 0);
+        EXPECT_EQ(group.count().blocked, 0);
         expect_nobody_waits(*channel);
     }
 }
@@ -305,7 +330,7 @@ TEST_P(Waits, TheEndIsNotMissedBetweenWakeUps) {
     std::mt19937 random(1);
     for (auto& group : groups) {
         meeting.arrive();
-        if (random() % 4) spin_until([&] { return group.blocked() == 1; });
+        if (random() % 4) spin_until([&] { return group.count().blocked == 1; });
         for (unsigned i = random() % 4; i > 0; --i) channel->wake_all();
         for (unsigned i = random() % 600; i > 0; --i) cpu_relax();
         group.end();
@@ -485,7 +510,7 @@ TEST(EndedGroup, DoesNotStopWhatNeedNotBlock) {
     Scratch scratch;
     EXPECT_EQ(channel->recv(out, scratch, wait), Status::kOk);
     EXPECT_EQ(value_of(out), 3u);
-    EXPECT_EQ(group.blocked(), 0);
+    EXPECT_EQ(group.count().blocked, 0);
 }
 
 TEST(Deadlines, SaturateAndStayInOrder) {

