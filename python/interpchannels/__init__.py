@@ -8,7 +8,7 @@ interpreter on a core of its own. `spawn(fn, *args)` runs a function in an inter
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from interpchannels import _interpchannels
 from interpchannels._interpchannels import (
@@ -27,11 +27,6 @@ from interpchannels._interpchannels import (
 )
 from interpchannels._unbound import KEEP, UNBOUND, UNBOUND_ERROR, UNBOUND_REMOVE, UnboundItems
 from interpchannels._worker import RemoteError, Worker, spawn
-
-if TYPE_CHECKING:
-    from typing import TypeVar
-
-    T = TypeVar("T")
 
 __all__ = [
     "KEEP",

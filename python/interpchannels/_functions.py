@@ -15,7 +15,6 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-
 # The function itself among the globals that it needs, under a name that no code can have.
 _ENTRY = "interpchannels entry"
 
@@ -77,7 +76,13 @@ def _pack_code(key: str, fn: types.FunctionType, seen: dict[str, Any]) -> None:
             f"{fn.__name__} uses {', '.join(fn.__code__.co_freevars)} of an enclosing function, which "
             "cannot follow it into another interpreter: pass it as an argument"
         )
-    seen[key] = ("code", marshal.dumps(fn.__code__), fn.__name__, fn.__defaults__, fn.__kwdefaults__)
+    seen[key] = (
+        "code",
+        marshal.dumps(fn.__code__),
+        fn.__name__,
+        fn.__defaults__,
+        fn.__kwdefaults__,
+    )
     for name in _global_names(fn.__code__):
         if name in seen or name not in fn.__globals__:
             continue  # a builtin, or a NameError over there as here

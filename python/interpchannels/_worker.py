@@ -11,12 +11,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from interpchannels import _interpchannels
 from interpchannels._functions import pack_function, unpack_function
-
-R = TypeVar("R")
 
 _BOOT = """\
 import sys
@@ -34,7 +32,7 @@ class RemoteError(_interpchannels.ChannelError):
     """
 
 
-class Worker(Generic[R]):
+class Worker[R]:
     """A function that runs in an interpreter of its own; made by `spawn()`.
 
     Its thread is not a daemon: the process waits for it, as for any thread.
@@ -42,6 +40,7 @@ class Worker(Generic[R]):
 
     def __init__(self, name: str, task: Any, source: str) -> None:
         self._outcome: tuple[Any, ...] | None = None
+        self._done = threading.Event()  # the interpreter has ended, and _outcome says how
         self._thread = threading.Thread(target=self._run, args=(task, source), name=name)
         self._thread.start()
 
@@ -52,7 +51,7 @@ class Worker(Generic[R]):
 
     def is_alive(self) -> bool:
         """Return True until the interpreter has ended."""
-        return self._thread.is_alive()
+        return not self._done.is_set()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the function has returned and its interpreter has ended.
@@ -62,23 +61,24 @@ class Worker(Generic[R]):
         """
         if timeout is not None:
             if not isinstance(timeout, (int, float)):
-                raise TypeError(f"timeout must be None or a number of seconds, not {type(timeout).__name__}")
+                raise TypeError(
+                    f"timeout must be None or a number of seconds, not {type(timeout).__name__}"
+                )
             if not timeout >= 0:
                 raise ValueError(f"timeout must be None or a number of seconds >= 0, not {timeout}")
             timeout = min(timeout, threading.TIMEOUT_MAX)
         deadline = None if timeout is None else time.monotonic() + timeout
         # The main thread wakes now and then, to see a signal that another thread took.
         main = threading.current_thread() is threading.main_thread()
-        while self._thread.is_alive():
+        while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             if main:
-                self._thread.join(0.1 if left is None else min(left, 0.1))
-            else:
-                self._thread.join(left)
+                left = 0.1 if left is None else min(left, 0.1)
+            # Not Thread.join(): in 3.12 one that a signal interrupts takes the thread for ended.
+            if self._done.wait(left):
+                return
             if deadline is not None and time.monotonic() >= deadline:
-                break
-        if self._thread.is_alive():
-            raise TimeoutError(f"{self.name} is still running after {timeout} seconds")
+                raise TimeoutError(f"{self.name} is still running after {timeout} seconds")
 
     def result(self, timeout: float | None = None) -> R:
         """Wait like `join()`, then return what the function returned, or raise what it raised.
@@ -107,9 +107,10 @@ class Worker(Generic[R]):
         except BaseException as error:
             outcome = ("raised", None, str(error))
         self._outcome = outcome or ("raised", None, "the Worker ended without a result")
+        self._done.set()
 
 
-def spawn(fn: Callable[..., R], /, *args: Any) -> Worker[R]:
+def spawn[R](fn: Callable[..., R], /, *args: Any) -> Worker[R]:
     """Run `fn(*args)` in a new interpreter with a GIL of its own, in a thread of its own.
 
     The arguments are encoded before this returns, and `sys.path` is carried over. Ends among them arrive as
@@ -124,7 +125,9 @@ def spawn(fn: Callable[..., R], /, *args: Any) -> Worker[R]:
     task = _interpchannels._pack((pack_function(fn), *args))
     name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
     entries: list[object] = list(sys.path)  # it may hold anything
-    return Worker(name, task, _BOOT.format(path=[entry for entry in entries if isinstance(entry, str)]))
+    return Worker(
+        name, task, _BOOT.format(path=[entry for entry in entries if isinstance(entry, str)])
+    )
 
 
 def _work() -> None:

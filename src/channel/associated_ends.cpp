@@ -81,8 +81,7 @@ Status AssociatedChannel::release(std::int64_t interp, bool send, bool recv,
         for (int i = 0; i < 2; ++i) {
             if (!wanted[i]) continue;
             // Release pairs with the acquire in associate().
-            find_locked(interp, static_cast<Direction>(i))
-                ->released.store(true, std::memory_order_release);
+            find_locked(interp, static_cast<Direction>(i))->released.store(true, std::memory_order_release);
         }
         closed = all_released_locked();
     }

@@ -10,13 +10,12 @@ namespace {
 void deliver(Parcel& from, Parcel& out, Scratch& scratch) noexcept {
     const std::byte* const bytes = from.data;
     const bool in_place = from.heap == nullptr;
-    out = std::move(from);
+    out = std::move(from);  // which empties it
     if (in_place) {
         if (out.size) std::memcpy(scratch.bytes, bytes, out.size);
         out.data = scratch.bytes;
     }
     out.unbound = false;
-    from.reset();
 }
 
 // Sleeps until the waiter is woken. kOk, kTimeout or kInterrupted.
@@ -148,9 +147,9 @@ Status Channel::try_send(Parcel& parcel, std::int64_t sender) noexcept {
             return Status::kContended;
         }
         WakeList wakes;
-        const Status status = sends_closed()                             ? Status::kClosed
+        const Status status = sends_closed()                            ? Status::kClosed
                               : hand_over_locked(parcel, sender, wakes) ? Status::kOk
-                                                                         : Status::kWouldBlock;
+                                                                        : Status::kWouldBlock;
         queue_.send_lock.unlock();
         queue_.recv_lock.unlock();
         wakes.deliver();
@@ -192,8 +191,7 @@ bool Channel::wake_receiver() noexcept {
 void Channel::unlink_locked(Receiver& receiver) noexcept {
     receivers_.remove(receiver);
     // Relaxed: one writer (recv_lock); the fences named in channel.hpp order it for its readers.
-    receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) - 1,
-                           std::memory_order_relaxed);
+    receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
 void Channel::unlink_locked(Offer& offer) noexcept {
@@ -219,8 +217,8 @@ Status Offer::look_locked(WakeList& wakes) noexcept {
         }
     } else if (!until_taken_) {
         // An unbounded channel has a place behind any offer: the order is by position there.
-        const bool first = c.capacity_ == kUnbounded ||
-                           (linked ? c.offers_.front() == this : c.offers_.empty());
+        const bool first =
+            c.capacity_ == kUnbounded || (linked ? c.offers_.front() == this : c.offers_.empty());
         if (first && c.has_place()) {
             if (!c.append_locked(parcel_, sender_)) {
                 if (linked) c.unlink_locked(*this);
@@ -292,11 +290,9 @@ Status Offer::wait(const WaitFor& wait) noexcept {
         // Re-armed, then look: pairs with the fence in WaitGroup::wake_all(), which marks without our lock.
         std::atomic_thread_fence(std::memory_order_seq_cst);
         if (!in_group.enter() || must_leave(wait) != Status::kOk) continue;  // the next look says why
-        const bool soon = until_taken_ && c.send_spin_.spin(
-                                              [&] {
-                                                  return word.load(std::memory_order_acquire) == kWoken;
-                                              },
-                                              wait.deadline);
+        const bool soon = until_taken_ &&
+                          c.send_spin_.spin([&] { return word.load(std::memory_order_acquire) == kWoken; },
+                                            wait.deadline);
         woken = soon ? Status::kOk : sleep_until_woken(*this, wait, slice_end);
     }
 }
@@ -345,8 +341,7 @@ void Channel::promote_locked(WakeList& wakes, const Waiter* self) noexcept {
 
 // recv_lock (at capacity 0 both).
 template <bool kBounded>
-Status Channel::recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes,
-                            const Waiter* self) noexcept {
+Status Channel::recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes, const Waiter* self) noexcept {
     // Read before the queue is: acquire pairs with the release in close_sends(), so that what was sent
     // before the close is seen by whoever sees the close.
     const std::uint32_t bits = bits_.load(std::memory_order_acquire);
@@ -567,8 +562,8 @@ State Channel::state() const noexcept {
     const std::uint32_t bits = bits_.load(std::memory_order_acquire);  // as in recv_locked()
     if (bits & kClosedNow) return State::kClosed;
     if (!(bits & kSendsClosed)) return State::kOpen;
-    const bool left = queue_.live() != 0 ||
-                      ((bits & kOffersKept) && offers_count_.load(std::memory_order_relaxed) != 0);
+    const bool left =
+        queue_.live() != 0 || ((bits & kOffersKept) && offers_count_.load(std::memory_order_relaxed) != 0);
     return left ? State::kClosing : State::kClosed;
 }
 

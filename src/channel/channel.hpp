@@ -159,7 +159,7 @@ private:
     // Items that went straight from sender to receiver. Written under both locks.
     std::atomic<std::uint64_t> direct_{0};
     std::atomic<std::uint64_t> direct_bytes_{0};
-    std::atomic<std::int64_t> last_sender_{-1};      // a hint
+    std::atomic<std::int64_t> last_sender_{-1};  // a hint
     SpinBudget recv_spin_;
     SpinBudget send_spin_;
 };

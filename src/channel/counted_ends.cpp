@@ -8,8 +8,8 @@ namespace interpchannels {
 
 Ref<CountedChannel> CountedChannel::create(std::int64_t capacity, std::uint8_t unbound_op,
                                            bool pickle) noexcept {
-    auto channel = Ref<CountedChannel>::adopt(new (std::nothrow)
-                                                  CountedChannel(capacity, unbound_op, pickle));
+    auto channel =
+        Ref<CountedChannel>::adopt(new (std::nothrow) CountedChannel(capacity, unbound_op, pickle));
     if (channel && !package_table().add(*channel)) return {};
     return channel;
 }

@@ -22,8 +22,7 @@ class CountedChannel final : public Channel {
 public:
     // A new channel with one handle for each direction, entered into the package's table. Empty where
     // memory failed.
-    static Ref<CountedChannel> create(std::int64_t capacity, std::uint8_t unbound_op,
-                                      bool pickle) noexcept;
+    static Ref<CountedChannel> create(std::int64_t capacity, std::uint8_t unbound_op, bool pickle) noexcept;
 
     // One handle more; the caller holds one already.
     void add(Direction d) noexcept { open_[index(d)].fetch_add(1, std::memory_order_relaxed); }

@@ -62,8 +62,8 @@ struct Parcel {
     Parcel& operator=(Parcel&& other) noexcept {
         if (this != &other) {
             reset();
-            data = other.data;
-            size = other.size;
+            data = std::exchange(other.data, nullptr);
+            size = std::exchange(other.size, 0);
             heap = std::exchange(other.heap, nullptr);
             attachments = std::exchange(other.attachments, nullptr);
             attached = other.attached;

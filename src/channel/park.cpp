@@ -98,7 +98,9 @@ Parked park(const std::atomic<std::uint32_t>& word, std::uint32_t expected, Nano
 
 void unpark(const void* address) noexcept {
     Bucket& bucket = bucket_of(address);
-    { std::lock_guard<std::mutex> guard(bucket.mutex); }
+    {
+        std::lock_guard<std::mutex> guard(bucket.mutex);
+    }
     bucket.changed.notify_all();
 }
 

@@ -70,8 +70,8 @@ Queue::~Queue() {
 
 bool Queue::make_room(std::uint32_t length) noexcept {
     // A channel that never holds much keeps small segments; a backlog grows them.
-    const std::uint64_t backlog = bytes_in_.load(std::memory_order_relaxed) -
-                                  bytes_out_.load(std::memory_order_relaxed);
+    const std::uint64_t backlog =
+        bytes_in_.load(std::memory_order_relaxed) - bytes_out_.load(std::memory_order_relaxed);
     std::uint32_t want = kSegmentMin;
     while (want < kSegmentMax && (want < backlog || want < length)) want *= 2;
     if (want < length) want = align8(length);
@@ -235,12 +235,11 @@ std::uint64_t Queue::clear_sender(std::int64_t interp, std::uint8_t remove_op,
         }
         Header* const header = segment->at(offset);
         offset += header->length;
-        if (!(header->flags & kHasSender) ||
-            header->get<std::int64_t>(header->sender_at()) != interp) {
+        if (!(header->flags & kHasSender) || header->get<std::int64_t>(header->sender_at()) != interp) {
             continue;
         }
-        bytes += (header->flags & kHasHeap) ? header->get<HeapPayload>(header->heap_at()).size
-                                            : header->payload;
+        bytes +=
+            (header->flags & kHasHeap) ? header->get<HeapPayload>(header->heap_at()).size : header->payload;
         drop(header, dropped);
         if (header->unbound_op == remove_op) {
             header->flags |= kTombstone;

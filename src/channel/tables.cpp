@@ -49,8 +49,7 @@ Table<AssociatedChannel>& drop_in_table() noexcept { return immortal<Table<Assoc
 
 bool register_fork_handlers() noexcept {
 #ifdef INTERPCHANNELS_HAS_FORK
-    static const bool done =
-        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+    static const bool done = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
     return done;
 #else
     return true;

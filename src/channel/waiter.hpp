@@ -187,10 +187,10 @@ struct WaitFor {
     // Wake up with kInterrupted at the latest after this long (0: no limit). Only the main thread of the
     // main interpreter sets it, to see a signal that another thread took.
     Nanos slice = 0;
-    bool interruptible = false;                        // return kInterrupted on EINTR
-    const std::atomic<bool>* cancelled = nullptr;      // the handle was closed
-    WaitGroup* group = nullptr;                        // the caller's interpreter
-    std::uint32_t pokes = 0;                           // group->pokes() when the caller last looked around
+    bool interruptible = false;                    // return kInterrupted on EINTR
+    const std::atomic<bool>* cancelled = nullptr;  // the handle was closed
+    WaitGroup* group = nullptr;                    // the caller's interpreter
+    std::uint32_t pokes = 0;                       // group->pokes() when the caller last looked around
 };
 
 }  // namespace interpchannels

@@ -43,7 +43,7 @@ void Loan::outlive() noexcept {
 
 // --- View ---
 
-View* View::make(Interpreter& owner, Py_buffer&& buffer) noexcept {
+View* View::make(Interpreter& owner, Py_buffer& buffer) noexcept {
     owner.drain();
     auto* view = new (std::nothrow) View(owner, buffer);
     if (!view) PyBuffer_Release(&buffer);
@@ -69,7 +69,8 @@ RegistryItem* RegistryItem::make(Interpreter& owner, PyObject* obj) {
     }
     item->data_ = data;
     const PyRef module(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(obj)), "__module__"));
-    const char* const name = module && PyUnicode_Check(module.get()) ? PyUnicode_AsUTF8(module.get()) : nullptr;
+    const char* const name =
+        module && PyUnicode_Check(module.get()) ? PyUnicode_AsUTF8(module.get()) : nullptr;
     if (name) item->module_ = ::strdup(name);
     PyErr_Clear();  // it is only for a second try
     return item;
@@ -110,8 +111,8 @@ void RegistryItem::give_back() noexcept {
 void RegistryItem::outlive() noexcept {
     int expected = kLive;
     const bool independent = data_.obj == nullptr;
-    while (!state_.compare_exchange_strong(expected, independent ? kLive : kGone,
-                                           std::memory_order_acq_rel)) {
+    while (
+        !state_.compare_exchange_strong(expected, independent ? kLive : kGone, std::memory_order_acq_rel)) {
         expected = kLive;  // a receiver is inside new_object()
         std::this_thread::yield();
     }
@@ -150,7 +151,7 @@ void drop_count(CountedChannel& channel, Direction direction) noexcept {
 
 }  // namespace
 
-EndTicket* EndTicket::make(Ref<CountedChannel> channel, Direction direction) noexcept {
+EndTicket* EndTicket::make(const Ref<CountedChannel>& channel, Direction direction) noexcept {
     auto* ticket = new (std::nothrow) EndTicket(channel, direction);
     if (!ticket) drop_count(*channel, direction);
     return ticket;

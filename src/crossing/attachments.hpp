@@ -51,7 +51,7 @@ private:
 class View final : public Owned {
 public:
     // Attached to `owner`. Takes over the buffer. nullptr where memory failed (the buffer is released).
-    static View* make(Interpreter& owner, Py_buffer&& buffer) noexcept;
+    static View* make(Interpreter& owner, Py_buffer& buffer) noexcept;
     const Py_buffer& buffer() const noexcept { return buffer_; }
 
 private:
@@ -80,7 +80,7 @@ private:
 
     enum State : int { kLive, kReading, kGone };
     std::atomic<int> state_{kLive};
-    bool own_free_ = false;  // the owner ended, the data did not depend on it
+    bool own_free_ = false;   // the owner ended, the data did not depend on it
     char* module_ = nullptr;  // of the object's type, from std::malloc: imported where new_object misses it
     cpython::XiData data_{};
 };
@@ -105,7 +105,7 @@ private:
 class EndTicket final : public Attachment {
 public:
     // Takes over one count of the channel's. nullptr where memory failed (the count is then dropped).
-    static EndTicket* make(Ref<CountedChannel> channel, Direction direction) noexcept;
+    static EndTicket* make(const Ref<CountedChannel>& channel, Direction direction) noexcept;
     void release() noexcept override;
     CountedChannel& channel() const noexcept { return *channel_; }
     Direction direction() const noexcept { return direction_; }

@@ -30,7 +30,7 @@ struct Context {
     PyObject* item_destroyed_error = nullptr;  // ItemInterpreterDestroyed
     PyObject* pickler_type = nullptr;          // made on first use
     PyObject* pickle_loads = nullptr;
-    PyObject* load_attachment = nullptr;       // the function that our pickles name
+    PyObject* load_attachment = nullptr;  // the function that our pickles name
 
     // Hooks, all attached to this interpreter.
     EndHandle& (*end_handle)(PyObject* end) = nullptr;

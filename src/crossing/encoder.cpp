@@ -143,8 +143,8 @@ bool Encoder::reserve(std::size_t n) {
     if (room_ - size_ >= n) return true;
     std::size_t wider = room_ * 2;
     if (wider < size_ + n) wider = size_ + n;
-    auto* next = static_cast<std::byte*>(base_ == scratch_ ? std::malloc(wider)
-                                                           : std::realloc(base_, wider));
+    auto* next =
+        static_cast<std::byte*>(base_ == scratch_ ? std::malloc(wider) : std::realloc(base_, wider));
     if (!next) {
         PyErr_NoMemory();
         return false;
@@ -240,7 +240,8 @@ Encoder::Step Encoder::text(PyObject* str) {
     if (!frames_.empty() && (length > 1 || kind > 1)) {
         const std::int64_t known = remember(str, mark);
         if (known < -1) return kError;
-        if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+        if (known >= 0)
+            return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
     }
     if (nbytes > kInlineMax) {
         Loan* const loan = Loan::make(*context_.interpreter, str, PyUnicode_DATA(str), nbytes);
@@ -262,7 +263,8 @@ Encoder::Step Encoder::bytes(PyObject* obj) {
     if (!frames_.empty() && (n > 1 || !immutable)) {
         const std::int64_t known = remember(obj, mark);
         if (known < -1) return kError;
-        if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+        if (known >= 0)
+            return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
     }
     if (immutable && n > kInlineMax) {
         Loan* const loan = Loan::make(*context_.interpreter, obj, data, n);
@@ -274,7 +276,7 @@ Encoder::Step Encoder::bytes(PyObject* obj) {
         return put_tag(kLoanBytes | mark) ? kLeaf : kError;
     }
     return put_tag((immutable ? kBytes : kByteArray) | mark) && put_varint(n) && put(data, n) ? kLeaf
-                                                                                             : kError;
+                                                                                              : kError;
 }
 
 Encoder::Step Encoder::big_int(PyObject* obj) {
@@ -321,7 +323,7 @@ Encoder::Step Encoder::memoryview(PyObject* obj) {
     Tag tag = kMemory;
     if (mode_.views) {
         tag = kView;
-        View* const view = View::make(*context_.interpreter, std::move(buffer));
+        View* const view = View::make(*context_.interpreter, buffer);
         if (!view) {
             PyErr_NoMemory();
             return kError;
@@ -361,9 +363,9 @@ Encoder::Step Encoder::end(PyObject* obj, Direction direction) {
                      static_cast<long long>(handle.channel().id()));
         return kError;
     }
-    Ref<CountedChannel> channel = handle.channel_ref();
+    const Ref<CountedChannel>& channel = handle.channel_ref();
     channel->add(direction);
-    EndTicket* const ticket = EndTicket::make(std::move(channel), direction);
+    EndTicket* const ticket = EndTicket::make(channel, direction);
     if (!ticket) {
         PyErr_NoMemory();
         return kError;
@@ -612,8 +614,8 @@ bool Encoder::has_own_way(Context& context, PyObject* obj, CrossingMode mode) {
 
 int Encoder::write_pickle(PyObject* pickled, std::size_t references, PyObject* buffers) {
     const Py_ssize_t count = PyList_GET_SIZE(buffers);
-    if (!put_tag(kPickle) || !put_varint(references) ||
-        !put_varint(static_cast<std::uint64_t>(count))) return -1;
+    if (!put_tag(kPickle) || !put_varint(references) || !put_varint(static_cast<std::uint64_t>(count)))
+        return -1;
     for (Py_ssize_t i = 0; i < count; ++i) {
         const Py_buffer* const buffer = PyPickleBuffer_GetBuffer(PyList_GET_ITEM(buffers, i));
         if (!buffer) return -1;
@@ -680,9 +682,9 @@ void Encoder::raise_not_shareable(PyObject* obj, PyObject* cause) {
     if (!where) return;
     PyRef message;
     if (cause) {
-        message = PyRef(PyUnicode_FromFormat(
-            "cannot send %U: %s object cannot cross between interpreters (%s: %S)", where.get(),
-            Py_TYPE(obj)->tp_name, Py_TYPE(cause)->tp_name, cause));
+        message = PyRef(
+            PyUnicode_FromFormat("cannot send %U: %s object cannot cross between interpreters (%s: %S)",
+                                 where.get(), Py_TYPE(obj)->tp_name, Py_TYPE(cause)->tp_name, cause));
     } else {
         message = PyRef(PyUnicode_FromFormat(
             "cannot send %U: %s object does not cross natively, and pickling is switched off for this "

@@ -23,11 +23,11 @@ namespace interpchannels {
 
 // What may cross, and how.
 struct CrossingMode {
-    bool native = true;   // false: only what CPython's module shares without its fallback
-    bool pickle = true;   // pickle as the last resort
+    bool native = true;    // false: only what CPython's module shares without its fallback
+    bool pickle = true;    // pickle as the last resort
     bool registry = true;  // what CPython's registry knows
     bool salvage = false;  // second try: what does not pickle, but has a buffer, goes as a memoryview
-    bool views = false;   // a memoryview shares its memory (the drop-in) instead of being copied
+    bool views = false;    // a memoryview shares its memory (the drop-in) instead of being copied
 };
 
 // The common small values, without any of the machinery: None, bools, ints of 64 bits, floats, short ASCII
@@ -103,7 +103,10 @@ private:
 
     bool reserve(std::size_t n);
     bool put(const void* data, std::size_t n);
-    bool put_tag(unsigned tag) { const auto b = static_cast<std::uint8_t>(tag); return put(&b, 1); }
+    bool put_tag(unsigned tag) {
+        const auto b = static_cast<std::uint8_t>(tag);
+        return put(&b, 1);
+    }
     bool put_varint(std::uint64_t n);
     void attach(Attachment* attachment, std::size_t bytes = 0) noexcept;
     PyObject* path() const;
@@ -121,7 +124,7 @@ private:
     PodVector<Remembered, 16> remembered_;
     std::uint32_t* buckets_ = nullptr;  // number + 1, or 0; open addressing, once there are many
     std::size_t bucket_mask_ = 0;
-    PyObject* foreign_ = nullptr;       // strong
+    PyObject* foreign_ = nullptr;  // strong
     bool explaining_ = false;
     bool registry_failed_ = false;
 };

@@ -30,7 +30,7 @@ enum Tag : std::uint8_t {
     kStrUcs4,
     kBytes,
     kByteArray,
-    kTuple,      // varint n, n values; likewise the next three
+    kTuple,  // varint n, n values; likewise the next three
     kList,
     kSet,
     kFrozenSet,

@@ -7,8 +7,7 @@ namespace interpchannels {
 namespace {
 
 struct MemoryObject {
-    PyObject_HEAD
-    Attachment* owner;
+    PyObject_HEAD Attachment* owner;
     void* data;
     MemoryLayout* layout;
 };
@@ -53,7 +52,8 @@ void memory_dealloc(PyObject* self) {
 
 PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(memory_dealloc)},
-    {Py_tp_doc, const_cast<char*>("Memory outside of every interpreter, behind a memoryview that arrived.")},
+    {Py_tp_doc,
+     const_cast<char*>("Memory outside of every interpreter, behind a memoryview that arrived.")},
     {Py_bf_getbuffer, reinterpret_cast<void*>(memory_getbuffer)},
     {0, nullptr},
 };

@@ -42,9 +42,9 @@ std::atomic<bool> loaded{false};
 void* find(const char* name) noexcept {
 #if defined(_WIN32)
     HMODULE python = nullptr;
-    GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
-                           GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
-                       reinterpret_cast<LPCSTR>(&Py_IsInitialized), &python);
+    GetModuleHandleExA(
+        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+        reinterpret_cast<LPCSTR>(&Py_IsInitialized), &python);
     return python ? reinterpret_cast<void*>(GetProcAddress(python, name)) : nullptr;
 #else
     return dlsym(RTLD_DEFAULT, name);
@@ -68,25 +68,23 @@ int load() {
     if (loaded.load(std::memory_order_acquire)) return 0;  // pairs with the release below
     Symbols s{};
 #if PY_VERSION_HEX >= 0x030E0000
-    const bool found = need("_PyObject_GetXIData", s.get_data) == 0 &&
-                       need("_PyXIData_NewObject", s.new_object) == 0 &&
-                       need("_PyXIData_Release", s.release) == 0 &&
-                       need("_PyXIData_Lookup", s.lookup) == 0 &&
-                       need("_PyXIData_RegisterClass", s.register_class) == 0 &&
-                       need("_PyXIData_UnregisterClass", s.unregister_class) == 0 &&
-                       need("PyUnstable_AtExit", s.at_exit) == 0;
-#else
     const bool found =
-        need("_PyObject_GetCrossInterpreterData", s.get_data) == 0 &&
-        need("_PyCrossInterpreterData_NewObject", s.new_object) == 0 &&
-        need("_PyCrossInterpreterData_Release", s.release) == 0 &&
-        need("_PyCrossInterpreterData_Lookup", s.lookup) == 0 &&
-        need("_PyCrossInterpreterData_RegisterClass", s.register_class) == 0 &&
-        need("_PyCrossInterpreterData_UnregisterClass", s.unregister_class) == 0 &&
-#if PY_VERSION_HEX >= 0x030D0000
+        need("_PyObject_GetXIData", s.get_data) == 0 && need("_PyXIData_NewObject", s.new_object) == 0 &&
+        need("_PyXIData_Release", s.release) == 0 && need("_PyXIData_Lookup", s.lookup) == 0 &&
+        need("_PyXIData_RegisterClass", s.register_class) == 0 &&
+        need("_PyXIData_UnregisterClass", s.unregister_class) == 0 &&
         need("PyUnstable_AtExit", s.at_exit) == 0;
 #else
-        need("_Py_AtExit", s.at_exit) == 0;
+    const bool found = need("_PyObject_GetCrossInterpreterData", s.get_data) == 0 &&
+                       need("_PyCrossInterpreterData_NewObject", s.new_object) == 0 &&
+                       need("_PyCrossInterpreterData_Release", s.release) == 0 &&
+                       need("_PyCrossInterpreterData_Lookup", s.lookup) == 0 &&
+                       need("_PyCrossInterpreterData_RegisterClass", s.register_class) == 0 &&
+                       need("_PyCrossInterpreterData_UnregisterClass", s.unregister_class) == 0 &&
+#if PY_VERSION_HEX >= 0x030D0000
+                       need("PyUnstable_AtExit", s.at_exit) == 0;
+#else
+                       need("_Py_AtExit", s.at_exit) == 0;
 #endif
 #endif
     if (!found) return -1;
@@ -169,7 +167,8 @@ PyObject* int_from_bytes(const void* bytes, Py_ssize_t size) {
 #if PY_VERSION_HEX >= 0x030D0000
     return PyLong_FromNativeBytes(bytes, static_cast<std::size_t>(size), Py_ASNATIVEBYTES_LITTLE_ENDIAN);
 #else
-    return _PyLong_FromByteArray(static_cast<const unsigned char*>(bytes), static_cast<std::size_t>(size), 1, 1);
+    return _PyLong_FromByteArray(static_cast<const unsigned char*>(bytes), static_cast<std::size_t>(size),
+                                 1, 1);
 #endif
 }
 

@@ -28,8 +28,7 @@ void after_fork_in_child() {
     registry_lock.unlock();
 }
 bool register_own_fork_handlers() noexcept {
-    static const bool done =
-        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+    static const bool done = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
     return done;
 }
 #else
@@ -175,9 +174,7 @@ void Interpreter::give_back_all(Owned* first) noexcept {
     }
 }
 
-std::int64_t Interpreter::outstanding_loans() noexcept {
-    return loans_out.load(std::memory_order_relaxed);
-}
+std::int64_t Interpreter::outstanding_loans() noexcept { return loans_out.load(std::memory_order_relaxed); }
 
 // --- the end ---
 
@@ -258,8 +255,7 @@ void Interpreter::for_each_worker(Do what) {
         {
             SpinGuard guard(registry_lock);
             for (Interpreter* i = registry; i; i = i->next_) {
-                if (i->worker_.load() && i->id_ > after &&
-                    (!found || i->id_ < found->id_)) {
+                if (i->worker_.load() && i->id_ > after && (!found || i->id_ < found->id_)) {
                     found = i;
                 }
             }

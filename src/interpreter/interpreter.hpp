@@ -133,9 +133,9 @@ private:
     std::atomic<int> threads_{0};  // at the last look_around(); 0: none yet
     WaitGroup waits_;
 
-    std::atomic<Owned*> returned_{nullptr};   // what foreign threads gave back, or ended_mark()
+    std::atomic<Owned*> returned_{nullptr};  // what foreign threads gave back, or ended_mark()
     std::atomic<bool> drain_asked_{false};
-    std::atomic<int> asking_{0};              // threads inside ask_for_drain()
+    std::atomic<int> asking_{0};  // threads inside ask_for_drain()
 
     // Protects the two lists. Taken by threads of this interpreter only, so never contended under a GIL.
     SpinLock lock_;

@@ -5,8 +5,8 @@
 namespace interpchannels {
 namespace {
 
-constexpr Nanos kAttachedSpin = 2'000;        // MEASURED: saves the detach where the peer is quick
-constexpr Nanos kSignalSlice = 100'000'000;   // a signal that another thread took is seen within this
+constexpr Nanos kAttachedSpin = 2'000;       // MEASURED: saves the detach where the peer is quick
+constexpr Nanos kSignalSlice = 100'000'000;  // a signal that another thread took is seen within this
 
 std::atomic<unsigned long> signal_thread{0};
 

@@ -10,8 +10,7 @@ namespace interpchannels {
 namespace {
 
 struct IdObject {
-    PyObject_HEAD
-    ModuleState* state;
+    PyObject_HEAD ModuleState* state;
     ChannelIdParts parts;
 };
 
@@ -132,7 +131,8 @@ PyObject* arriving(Context& context, ChannelIdParts parts) {
 }  // namespace
 
 int add_channel_id_type(PyObject* module, ModuleState& state) {
-    state.channel_id_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
+    state.channel_id_type =
+        reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
     state.read_channel_id = read_hook;
     state.make_channel_id = arriving;
     return state.channel_id_type ? PyModule_AddType(module, state.channel_id_type) : -1;

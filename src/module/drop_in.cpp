@@ -33,7 +33,7 @@ PyObject* raise_closed(ModuleState& state, std::int64_t cid, const char* how) {
 }
 
 constexpr const char* kIsClosed = "is closed";
-constexpr const char* kHasClosed = "has closed";            // while a sender waited
+constexpr const char* kHasClosed = "has closed";             // while a sender waited
 constexpr const char* kAlreadyClosed = "is already closed";  // released by this interpreter
 
 bool valid_unbound_op(int op) {
@@ -151,7 +151,8 @@ struct SendArguments {
 bool parse_send(const char* function, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
                 SendArguments& out) {
     static const char* const names[] = {"cid", "obj", "unboundop", "fallback", "blocking", "timeout"};
-    PyObject** const slots[] = {&out.cid, &out.obj, &out.unbound_op, &out.fallback, &out.blocking, &out.timeout};
+    PyObject** const slots[] = {&out.cid,      &out.obj,      &out.unbound_op,
+                                &out.fallback, &out.blocking, &out.timeout};
     const Py_ssize_t positional = kHasFallback ? 4 : 3;
     if (nargs > positional) {
         PyErr_Format(PyExc_TypeError, "%s() takes at most %zd positional arguments (%zd given)", function,
@@ -172,7 +173,8 @@ bool parse_send(const char* function, PyObject* const* args, Py_ssize_t nargs, P
             return false;
         }
         if (*slots[found]) {
-            PyErr_Format(PyExc_TypeError, "argument for %s() given by name (%R) and position", function, key);
+            PyErr_Format(PyExc_TypeError, "argument for %s() given by name (%R) and position", function,
+                         key);
             return false;
         }
         *slots[found] = args[nargs + k];
@@ -301,7 +303,8 @@ PyObject* recv(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObje
             return nullptr;
         }
         if (slot) {
-            PyErr_Format(PyExc_TypeError, "argument for channel_recv() given by name (%R) and position", key);
+            PyErr_Format(PyExc_TypeError, "argument for channel_recv() given by name (%R) and position",
+                         key);
             return nullptr;
         }
         slot = args[nargs + k];
@@ -375,8 +378,7 @@ PyObject* close(PyObject* module, PyObject* args, PyObject* kwargs) {
     case AssociatedChannel::Closed::kAlready:
         return raise_closed(state, parts.cid, kIsClosed);
     default:
-        PyErr_Format(state.not_empty_error,
-                     "channel %lld may not be closed if not empty (try force=True)",
+        PyErr_Format(state.not_empty_error, "channel %lld may not be closed if not empty (try force=True)",
                      static_cast<long long>(parts.cid));
         return nullptr;
     }
@@ -400,7 +402,8 @@ PyObject* release(PyObject* module, PyObject* args, PyObject* kwargs) {
     if (!send && !recv) send = recv = 1;
     const std::int64_t interp = state.interpreter->id();
     Leftovers left;
-    switch (detached([&] { return parts.channel->release(interp, send != 0, recv != 0, &left.contents); })) {
+    switch (
+        detached([&] { return parts.channel->release(interp, send != 0, recv != 0, &left.contents); })) {
     case Status::kOk:
         Py_RETURN_NONE;
     case Status::kNoMemory:
@@ -430,8 +433,9 @@ PyObject* list_all(PyObject* module, PyObject*) {
         const PyRef id(make_channel_id(state, std::move(parts)));
         PyRef row;
         if (id) {
-            row = PyRef(kHasFallback ? Py_BuildValue("Oii", id.get(), channel.unbound_op(), channel.fallback())
-                                     : Py_BuildValue("Oi", id.get(), channel.unbound_op()));
+            row = PyRef(kHasFallback
+                            ? Py_BuildValue("Oii", id.get(), channel.unbound_op(), channel.fallback())
+                            : Py_BuildValue("Oi", id.get(), channel.unbound_op()));
         }
         if (!row || PyList_Append(result.get(), row.get()) < 0) result = PyRef();
     }
@@ -515,8 +519,8 @@ PyStructSequence_Field info_fields[] = {
     {"recv_released", "current interpreter *was* bound to the recv end"},
     {nullptr, nullptr},
 };
-PyStructSequence_Desc info_desc = {"interpchannels._interpchannels.ChannelInfo", "A named tuple of a channel's state.",
-                                   info_fields, 8};
+PyStructSequence_Desc info_desc = {"interpchannels._interpchannels.ChannelInfo",
+                                   "A named tuple of a channel's state.", info_fields, 8};
 
 struct Bound {
     std::int64_t interp;
@@ -530,7 +534,16 @@ PyObject* get_info(PyObject* module, PyObject* args, PyObject* kwargs) {
     ModuleState& state = *state_of(module);
     AssociatedChannel& channel = *parts.channel;
     const State now = channel.state();
-    enum { kSend, kSendReleased, kRecv, kRecvReleased, kBoth, kBothReleased, kBothSendReleased, kBothRecvReleased };
+    enum {
+        kSend,
+        kSendReleased,
+        kRecv,
+        kRecvReleased,
+        kBoth,
+        kBothReleased,
+        kBothSendReleased,
+        kBothRecvReleased
+    };
     long long counts[8] = {};
     Bound mine{state.interpreter->id(), 0, 0};
     if (now != State::kClosed) {
@@ -607,20 +620,24 @@ PyObject* channel_id(PyObject* module, PyObject* args, PyObject* kwargs) {
 #define FUNCTION(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f))
 
 constexpr const char* kCreateDoc =
-    "Create a new cross-interpreter channel and return its ChannelID.\n\nIt lives until it is destroyed, or its "
+    "Create a new cross-interpreter channel and return its ChannelID.\n\nIt lives until it is destroyed, "
+    "or its "
     "last ChannelID is gone.";
 constexpr const char* kDestroyDoc =
-    "Close and forget the channel: afterwards it is as if it never existed. What is queued is released, and\n"
+    "Close and forget the channel: afterwards it is as if it never existed. What is queued is released, "
+    "and\n"
     "a send that is blocked raises ChannelClosedError. Never blocks.";
 constexpr const char* kSendDoc =
     "Add the object's data to the channel's queue. Waits until it is received unless blocking=False;\n"
     "`timeout` is in seconds.";
 constexpr const char* kRecvDoc =
-    "recv(cid, [default]) -> (obj, unboundop)\n\nThe object at the front of the queue, and None; or None and "
+    "recv(cid, [default]) -> (obj, unboundop)\n\nThe object at the front of the queue, and None; or None "
+    "and "
     "the op of an item whose interpreter has ended.\nWhere there is nothing, (default, None) or "
     "ChannelEmptyError. Never blocks.";
 constexpr const char* kCloseDoc =
-    "Close the channel for all interpreters. With items in it: ChannelNotEmptyError; with send=True it takes\n"
+    "Close the channel for all interpreters. With items in it: ChannelNotEmptyError; with send=True it "
+    "takes\n"
     "no more and closes once it is drained; with force=True they are dropped.";
 
 }  // namespace

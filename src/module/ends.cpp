@@ -20,8 +20,7 @@ namespace interpchannels {
 namespace {
 
 struct EndObject {
-    PyObject_HEAD
-    ModuleState* state;
+    PyObject_HEAD ModuleState* state;
     EndHandle handle;
 };
 
@@ -52,11 +51,12 @@ PyObject* raise_status(EndObject& self, Status status, PyObject* timeout) {
     const long long id = id_of(self);
     switch (status) {
     case Status::kClosed:
-        PyErr_Format(state.channel_closed_error,
-                     send ? "cannot send to channel %lld: it was shut down, or every RecvChannel of it is closed; "
-                            "create() a new channel"
-                          : "cannot recv from channel %lld: it is closed and drained; stop receiving",
-                     id);
+        PyErr_Format(
+            state.channel_closed_error,
+            send ? "cannot send to channel %lld: it was shut down, or every RecvChannel of it is closed; "
+                   "create() a new channel"
+                 : "cannot recv from channel %lld: it is closed and drained; stop receiving",
+            id);
         break;
     case Status::kCancelled:
         PyErr_Format(state.channel_closed_error,
@@ -70,12 +70,13 @@ PyObject* raise_status(EndObject& self, Status status, PyObject* timeout) {
                      send ? "send" : "recv", id);
         break;
     case Status::kTimeout:
-        PyErr_Format(PyExc_TimeoutError,
-                     send ? "send to channel %lld timed out: no place within %R seconds; receive from it, or "
-                            "wait longer"
-                          : "recv from channel %lld timed out: no item within %R seconds; send to it, or "
-                            "wait longer",
-                     id, timeout ? timeout : Py_None);
+        PyErr_Format(
+            PyExc_TimeoutError,
+            send ? "send to channel %lld timed out: no place within %R seconds; receive from it, or "
+                   "wait longer"
+                 : "recv from channel %lld timed out: no item within %R seconds; send to it, or "
+                   "wait longer",
+            id, timeout ? timeout : Py_None);
         break;
     case Status::kNoMemory:
         PyErr_NoMemory();
@@ -119,8 +120,8 @@ Status send_object(EndObject& self, PyObject* obj, Nanos deadline) {
     }
     parcel.sender = self.state->interpreter->id();
     parcel.unbound_op = channel.unbound_op();
-    const Status status = blocking_send(*self.state, channel, parcel, false, deadline,
-                                        &self.handle.closed_flag());
+    const Status status =
+        blocking_send(*self.state, channel, parcel, false, deadline, &self.handle.closed_flag());
     return status;
 }
 
@@ -132,7 +133,8 @@ bool named(const char* function, std::initializer_list<const char*> names, PyObj
     const auto name = [&](Py_ssize_t i) { return names.begin()[i]; };
     const auto value = [&](Py_ssize_t i) -> PyObject*& { return *values.begin()[i]; };
     if (nargs > count) {
-        PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)", function, count, nargs);
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)", function, count,
+                     nargs);
         return false;
     }
     for (Py_ssize_t i = 0; i < nargs; ++i) value(i) = args[i];
@@ -152,7 +154,8 @@ bool named(const char* function, std::initializer_list<const char*> names, PyObj
     }
     for (Py_ssize_t i = 0; i < required; ++i) {
         if (value(i)) continue;
-        PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s' (pos %zd)", function, name(i), i + 1);
+        PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s' (pos %zd)", function, name(i),
+                     i + 1);
         return false;
     }
     return true;
@@ -353,9 +356,7 @@ PyObject* end_stats(PyObject* self, PyObject*) {
     return stats_tuple(*self_of(self).state, handle_of(self).channel());
 }
 
-Py_ssize_t end_length(PyObject* self) {
-    return static_cast<Py_ssize_t>(handle_of(self).channel().count());
-}
+Py_ssize_t end_length(PyObject* self) { return static_cast<Py_ssize_t>(handle_of(self).channel().count()); }
 
 int end_bool(PyObject*) { return 1; }
 
@@ -370,8 +371,8 @@ PyObject* end_id(PyObject* self, void*) { return PyLong_FromLongLong(id_of(self_
 PyObject* end_closed(PyObject* self, void*) {
     const EndHandle& handle = handle_of(self);
     const State state = handle.channel().state();
-    const bool over = handle.direction() == Direction::kSend ? state != State::kOpen
-                                                             : state == State::kClosed;
+    const bool over =
+        handle.direction() == Direction::kSend ? state != State::kOpen : state == State::kClosed;
     return PyBool_FromLong(handle.closed() || over);
 }
 
@@ -414,30 +415,39 @@ EndHandle& end_handle_hook(PyObject* self) { return handle_of(self); }
 
 #define METHOD(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f))
 
-#define COMMON_METHODS                                                                                      \
-    {"close", end_close, METH_NOARGS,                                                                       \
-     "close($self)\n--\n\nClose this handle; what is blocked on it raises ChannelClosedError. Idempotent.\n"     \
-     "Never blocks. When the last handle of its direction is closed, the channel is: receivers drain\n"     \
-     "it, senders raise ChannelClosedError."},                                                              \
-        {"shutdown", METHOD(end_shutdown), METH_VARARGS | METH_KEYWORDS,                                    \
-         "shutdown($self, immediate=False)\n--\n\nClose the channel for everyone. Receivers drain what is queued,\n" \
-         "unless immediate=True drops it. Idempotent; never blocks. ChannelClosedError where this handle\n" \
-         "is closed."},                                                                                     \
-        {"clone", end_clone, METH_NOARGS,                                                                   \
-         "clone($self)\n--\n\nAnother handle of this end, counted by itself. ChannelClosedError where this one\n" \
-         "is closed."},                                                                                     \
-        {"stats", end_stats, METH_NOARGS,                                                                   \
-         "stats($self)\n--\n\nThe channel's counters, as ChannelStats. Exact while nobody sends or receives."},  \
-        {"__enter__", end_enter, METH_NOARGS, "__enter__($self)\n--\n\n"},                                                     \
-        {"__exit__", METHOD(end_exit), METH_FASTCALL, "__exit__($self, *exc)\n--\n\nClose this handle."},                                             \
-        {"__reduce__", end_reduce, METH_NOARGS, nullptr},                                                   \
-        {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr}
+#define COMMON_METHODS                                                                                    \
+    {"close", end_close, METH_NOARGS,                                                                     \
+     "close($self)\n--\n\nClose this handle; what is blocked on it raises ChannelClosedError. "           \
+     "Idempotent.\n"                                                                                      \
+     "Never blocks. When the last handle of its direction is closed, the channel is: receivers drain\n"   \
+     "it, senders raise ChannelClosedError."},                                                            \
+        {"shutdown", METHOD(end_shutdown), METH_VARARGS | METH_KEYWORDS,                                  \
+         "shutdown($self, immediate=False)\n--\n\nClose the channel for everyone. Receivers drain what "  \
+         "is queued,\n"                                                                                   \
+         "unless immediate=True drops it. Idempotent; never blocks. ChannelClosedError where this "       \
+         "handle\n"                                                                                       \
+         "is closed."},                                                                                   \
+        {"clone", end_clone, METH_NOARGS,                                                                 \
+         "clone($self)\n--\n\nAnother handle of this end, counted by itself. ChannelClosedError where "   \
+         "this one\n"                                                                                     \
+         "is closed."},                                                                                   \
+        {"stats", end_stats, METH_NOARGS,                                                                 \
+         "stats($self)\n--\n\nThe channel's counters, as ChannelStats. Exact while nobody sends or "      \
+         "receives."},                                                                                    \
+        {"__enter__", end_enter, METH_NOARGS, "__enter__($self)\n--\n\n"},                                \
+        {"__exit__", METHOD(end_exit), METH_FASTCALL, "__exit__($self, *exc)\n--\n\nClose this handle."}, \
+        {"__reduce__", end_reduce, METH_NOARGS, nullptr}, {                                               \
+        "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr                                \
+    }
 
 PyMethodDef recv_methods[] = {
     {"recv", METHOD(recv_recv), METH_FASTCALL | METH_KEYWORDS,
-     "recv($self, timeout=None)\n--\n\nThe next item; waits for one, at most `timeout` seconds (None: without bound;\n"
-     "0: tries once).\n\nTimeoutError; ChannelClosedError when the channel is closed and drained, this handle\n"
-     "is closed, or the interpreter ends; KeyboardInterrupt at once in the main thread. From any thread of\n"
+     "recv($self, timeout=None)\n--\n\nThe next item; waits for one, at most `timeout` seconds (None: "
+     "without bound;\n"
+     "0: tries once).\n\nTimeoutError; ChannelClosedError when the channel is closed and drained, this "
+     "handle\n"
+     "is closed, or the interpreter ends; KeyboardInterrupt at once in the main thread. From any thread "
+     "of\n"
      "the interpreter that holds this end."},
     {"recv_nowait", METHOD(recv_recv_nowait), METH_FASTCALL | METH_KEYWORDS,
      "recv_nowait([default])\n\nThe next item; where there is none now, `default`, or ChannelEmptyError.\n"
@@ -448,7 +458,8 @@ PyMethodDef recv_methods[] = {
 
 PyMethodDef send_methods[] = {
     {"send", METHOD(send_send), METH_FASTCALL | METH_KEYWORDS,
-     "send($self, obj, timeout=None)\n--\n\nSend a copy of obj. Waits for a place, at most `timeout` seconds, where the\n"
+     "send($self, obj, timeout=None)\n--\n\nSend a copy of obj. Waits for a place, at most `timeout` "
+     "seconds, where the\n"
      "channel is bounded; at capacity 0 until a receiver took it.\n\nTimeoutError; ChannelClosedError;\n"
      "NotShareableError where obj cannot cross. A send that fails leaves nothing in the channel. From any\n"
      "thread of the interpreter that holds this end."},
@@ -466,12 +477,13 @@ PyGetSetDef getset[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
-#define COMMON_SLOTS                                                                                        \
-    {Py_tp_dealloc, reinterpret_cast<void*>(end_dealloc)},                                                  \
-        {Py_tp_repr, reinterpret_cast<void*>(end_repr)},                                                    \
-        {Py_tp_hash, reinterpret_cast<void*>(end_hash)},                                                    \
-        {Py_tp_richcompare, reinterpret_cast<void*>(end_compare)}, {Py_tp_getset, getset},                  \
-        {Py_sq_length, reinterpret_cast<void*>(end_length)}, {Py_nb_bool, reinterpret_cast<void*>(end_bool)}
+#define COMMON_SLOTS                                                                                      \
+    {Py_tp_dealloc, reinterpret_cast<void*>(end_dealloc)},                                                \
+        {Py_tp_repr, reinterpret_cast<void*>(end_repr)}, {Py_tp_hash, reinterpret_cast<void*>(end_hash)}, \
+        {Py_tp_richcompare, reinterpret_cast<void*>(end_compare)}, {Py_tp_getset, getset},                \
+        {Py_sq_length, reinterpret_cast<void*>(end_length)}, {                                            \
+        Py_nb_bool, reinterpret_cast<void*>(end_bool)                                                     \
+    }
 
 PyType_Slot recv_slots[] = {
     COMMON_SLOTS,
@@ -512,9 +524,11 @@ PyStructSequence_Desc stats_desc = {"interpchannels.ChannelStats", "The counters
 }  // namespace
 
 int add_end_types(PyObject* module, ModuleState& state) {
-    state.recv_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &recv_spec, nullptr));
+    state.recv_type =
+        reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &recv_spec, nullptr));
     if (!state.recv_type || PyModule_AddType(module, state.recv_type) < 0) return -1;
-    state.send_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &send_spec, nullptr));
+    state.send_type =
+        reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &send_spec, nullptr));
     if (!state.send_type || PyModule_AddType(module, state.send_type) < 0) return -1;
     state.stats_type = PyStructSequence_NewType(&stats_desc);
     if (!state.stats_type || PyModule_AddType(module, state.stats_type) < 0) return -1;

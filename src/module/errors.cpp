@@ -24,8 +24,8 @@ PyObject* error_class(PyObject* module, ModuleState& state, const char* name, co
 PyObject* optional(const char* module, const char* name) {
     const PyRef imported(PyImport_ImportModule(module));
     PyObject* const found = imported ? PyObject_GetAttrString(imported.get(), name) : nullptr;
-    if (!found && (PyErr_ExceptionMatches(PyExc_AttributeError) ||
-                   PyErr_ExceptionMatches(PyExc_ImportError))) {
+    if (!found &&
+        (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_ImportError))) {
         PyErr_Clear();
     }
     return found;
@@ -34,9 +34,8 @@ PyObject* optional(const char* module, const char* name) {
 }  // namespace
 
 int add_errors(PyObject* module, ModuleState& state) {
-    state.channel_error =
-        PyErr_NewExceptionWithDoc("interpchannels.ChannelError", "An operation on a channel failed.",
-                                  PyExc_RuntimeError, nullptr);
+    state.channel_error = PyErr_NewExceptionWithDoc(
+        "interpchannels.ChannelError", "An operation on a channel failed.", PyExc_RuntimeError, nullptr);
     if (!state.channel_error || PyModule_AddObjectRef(module, "ChannelError", state.channel_error) < 0) {
         return -1;
     }
@@ -74,13 +73,15 @@ int add_errors(PyObject* module, ModuleState& state) {
         return -1;
     }
     // Each steals its second base, whether it succeeds or not.
-    const bool first = add(state.empty_error, "ChannelEmptyError", "There is no item to receive now.", empty);
-    const bool second = add(state.full_error, "ChannelFullError", "There is no place for an item now.", full);
+    const bool first =
+        add(state.empty_error, "ChannelEmptyError", "There is no item to receive now.", empty);
+    const bool second =
+        add(state.full_error, "ChannelFullError", "There is no place for an item now.", full);
     const bool third = add(state.channel_closed_error, "ChannelClosedError",
                            "The channel, or the handle, is closed for this operation.", shut_down);
-    const bool fourth = add(state.not_shareable_error, "NotShareableError",
-                            "The value, or a part of it, cannot cross to another interpreter.",
-                            not_shareable);
+    const bool fourth =
+        add(state.not_shareable_error, "NotShareableError",
+            "The value, or a part of it, cannot cross to another interpreter.", not_shareable);
     return first && second && third && fourth ? 0 : -1;
 }
 

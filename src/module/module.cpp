@@ -23,17 +23,17 @@ constexpr const char* kFirstKey = "interpchannels._interpchannels first module";
 struct Slot {
     ModuleState* state;  // own, or first's
     ModuleState* own;
-    PyObject* first;     // strong, where the state is another module's
+    PyObject* first;  // strong, where the state is another module's
 };
 
 Slot& slot_of(PyObject* module) noexcept { return *static_cast<Slot*>(PyModule_GetState(module)); }
 
 template <class Visit>
 void for_each_object(ModuleState& s, Visit visit) {
-    PyObject** const objects[] = {
-        &s.not_shareable_error, &s.channel_closed_error, &s.item_destroyed_error, &s.pickler_type,
-        &s.pickle_loads,        &s.load_attachment,      &s.channel_error,        &s.not_found_error,
-        &s.empty_error,         &s.full_error,           &s.not_empty_error,      &s.unbound};
+    PyObject** const objects[] = {&s.not_shareable_error, &s.channel_closed_error, &s.item_destroyed_error,
+                                  &s.pickler_type,        &s.pickle_loads,         &s.load_attachment,
+                                  &s.channel_error,       &s.not_found_error,      &s.empty_error,
+                                  &s.full_error,          &s.not_empty_error,      &s.unbound};
     for (PyObject** object : objects) visit(*object);
     PyTypeObject** const types[] = {&s.recv_type,         &s.send_type,         &s.channel_id_type,
                                     &s.memory_type,       &s.channel_info_type, &s.stats_type,
@@ -91,7 +91,8 @@ int join_threading(PyObject* module, ModuleState& state) {
     if (!state.interpreter->is_main()) return 0;
     const PyRef main_thread(PyObject_CallMethod(threading.get(), "main_thread", nullptr));
     const PyRef ident(main_thread ? PyObject_GetAttrString(main_thread.get(), "ident") : nullptr);
-    const unsigned long number = ident ? PyLong_AsUnsignedLong(ident.get()) : static_cast<unsigned long>(-1);
+    const unsigned long number =
+        ident ? PyLong_AsUnsignedLong(ident.get()) : static_cast<unsigned long>(-1);
     if (number == static_cast<unsigned long>(-1) && PyErr_Occurred()) return -1;
     set_signal_thread(number);
     return 0;
@@ -186,8 +187,9 @@ PyMethodDef package_functions[] = {
 };
 
 int add_functions(PyObject* module) {
-    return PyModule_AddFunctions(module, package_functions) < 0 ? -1
-                                                                : PyModule_AddFunctions(module, drop_in_functions);
+    return PyModule_AddFunctions(module, package_functions) < 0
+               ? -1
+               : PyModule_AddFunctions(module, drop_in_functions);
 }
 
 PyModuleDef_Slot slots[] = {
@@ -200,7 +202,8 @@ PyModuleDef_Slot slots[] = {
 PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     "_interpchannels",
-    "Channels between interpreters: CPython's _interpchannels, and what the interpchannels package stands on.",
+    "Channels between interpreters: CPython's _interpchannels, and what the interpchannels package stands "
+    "on.",
     sizeof(Slot),
     nullptr,
     slots,
@@ -224,10 +227,11 @@ ModuleState* state_here(PyRef& module) {
     if (module) return state_of(module.get());
     if (PyErr_ExceptionMatches(PyExc_ImportError)) {
         const PyRef cause(PyErr_GetRaisedException());
-        PyErr_Format(PyExc_ImportError,
-                     "a channel end arrived in an interpreter that cannot import interpchannels (%S): make its "
-                     "sys.path include the folder that holds the package",
-                     cause.get());
+        PyErr_Format(
+            PyExc_ImportError,
+            "a channel end arrived in an interpreter that cannot import interpchannels (%S): make its "
+            "sys.path include the folder that holds the package",
+            cause.get());
         const PyRef raised(PyErr_GetRaisedException());
         PyException_SetCause(raised.get(), Py_NewRef(cause.get()));
         PyErr_SetRaisedException(Py_NewRef(raised.get()));

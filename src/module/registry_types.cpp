@@ -44,7 +44,8 @@ int share_end(PyThreadState* tstate, PyObject* obj, XiData* data) {
     if (!state) return -1;
     EndHandle& handle = state->end_handle(obj);
     if (handle.closed()) {
-        PyErr_Format(state->channel_closed_error, "this end of channel %lld is closed, so it cannot be shared",
+        PyErr_Format(state->channel_closed_error,
+                     "this end of channel %lld is closed, so it cannot be shared",
                      static_cast<long long>(handle.channel().id()));
         return -1;
     }
@@ -54,7 +55,8 @@ int share_end(PyThreadState* tstate, PyObject* obj, XiData* data) {
         return -1;
     }
     shared->channel->add(shared->direction);
-    *data = {shared, nullptr, PyInterpreterState_GetID(PyThreadState_GetInterpreter(tstate)), new_end, free_end};
+    *data = {shared, nullptr, PyInterpreterState_GetID(PyThreadState_GetInterpreter(tstate)), new_end,
+             free_end};
     return 0;
 }
 
@@ -75,7 +77,8 @@ void free_id(void* data) {
 PyTypeObject* drop_in_end_type(ModuleState& state, int end) {
     PyTypeObject*& type = end > 0 ? state.drop_in_send_type : state.drop_in_recv_type;
     // Where CPython has kept its high-level module, newest last.
-    for (const char* name : {"interpreters.channels", "test.support.interpreters.channels", "test.support.channels"}) {
+    for (const char* name :
+         {"interpreters.channels", "test.support.interpreters.channels", "test.support.channels"}) {
         if (type) break;
         PyErr_Clear();
         const PyRef imported(PyImport_ImportModule(name));
@@ -150,7 +153,8 @@ int share_drop_in_end(PyThreadState* tstate, PyObject* obj, XiData* data) {
     const PyRef id(PyObject_GetAttrString(obj, "_id"));
     if (!id) return -1;
     if (!PyObject_TypeCheck(id.get(), state->channel_id_type)) {
-        PyErr_Format(PyExc_TypeError, "'_id' attribute must be an _interpchannels.ChannelID object, not %.100s",
+        PyErr_Format(PyExc_TypeError,
+                     "'_id' attribute must be an _interpchannels.ChannelID object, not %.100s",
                      Py_TYPE(id.get())->tp_name);
         return -1;
     }
@@ -183,8 +187,8 @@ PyObject* register_end_types(PyObject* module, PyObject* args, PyObject* kwargs)
     static const char* names[] = {"send", "recv", nullptr};
     PyObject* send = nullptr;
     PyObject* recv = nullptr;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO:_register_end_types", const_cast<char**>(names), &send,
-                                     &recv)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO:_register_end_types", const_cast<char**>(names),
+                                     &send, &recv)) {
         return nullptr;
     }
     for (const auto& [type, name] : {std::pair{send, "send"}, std::pair{recv, "recv"}}) {

@@ -13,8 +13,8 @@
 namespace interpchannels {
 namespace {
 
-std::atomic<int> running{0};         // Workers whose interpreter exists, or is about to
-std::atomic<bool> all_ending{false}; // the main interpreter's end has woken the blocked ones
+std::atomic<int> running{0};          // Workers whose interpreter exists, or is about to
+std::atomic<bool> all_ending{false};  // the main interpreter's end has woken the blocked ones
 
 // A value outside of every interpreter.
 struct Packed {
@@ -107,7 +107,8 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
         PyObject* const main = PyImport_AddModule("__main__");  // borrowed
         PyObject* const globals = main ? PyModule_GetDict(main) : nullptr;
         // Not PyRun_String, which resets what the process knows of an unhandled KeyboardInterrupt.
-        const PyRef code(globals ? Py_CompileString(source, "<interpchannels worker>", Py_file_input) : nullptr);
+        const PyRef code(globals ? Py_CompileString(source, "<interpchannels worker>", Py_file_input)
+                                 : nullptr);
         const PyRef result(code ? PyEval_EvalCode(code.get(), globals, globals) : nullptr);
         errand = outer_errand;
         if (!result) {

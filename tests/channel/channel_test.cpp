@@ -19,11 +19,9 @@ struct Standing {
 };
 
 class Capacities : public ::testing::TestWithParam<std::int64_t> {};
-INSTANTIATE_TEST_SUITE_P(All, Capacities, ::testing::Values(kUnbounded, 0, 1, 3),
-                         [](const auto& about) {
-                             return about.param == kUnbounded ? std::string("Unbounded")
-                                                              : "Of" + std::to_string(about.param);
-                         });
+INSTANTIATE_TEST_SUITE_P(All, Capacities, ::testing::Values(kUnbounded, 0, 1, 3), [](const auto& about) {
+    return about.param == kUnbounded ? std::string("Unbounded") : "Of" + std::to_string(about.param);
+});
 
 TEST_P(Capacities, ANewChannelIsOpenAndEmpty) {
     PlainChannel channel(GetParam());
@@ -617,9 +615,9 @@ private:
         if (open_ || kept_) {
             ASSERT_EQ(channel_->count_with_offers(), line_.size());
         }
-        ASSERT_EQ(channel_->state(), open_             ? State::kOpen
+        ASSERT_EQ(channel_->state(), open_           ? State::kOpen
                                      : line_.empty() ? State::kClosed
-                                                       : State::kClosing);
+                                                     : State::kClosing);
         const ChannelStats stats = channel_->stats();
         ASSERT_EQ(stats.sent - stats.received, queued());
     }

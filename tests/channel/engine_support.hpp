@@ -110,8 +110,7 @@ private:
 // A parcel with its bytes; in place, or on the heap as an encoder would put them.
 struct Message {
     explicit Message(std::string text) : bytes(std::move(text)) { fill(bytes.size() > kInlineMax); }
-    explicit Message(std::uint64_t value)
-        : bytes(reinterpret_cast<const char*>(&value), sizeof value) {
+    explicit Message(std::uint64_t value) : bytes(reinterpret_cast<const char*>(&value), sizeof value) {
         fill(false);
     }
     Message(std::uint64_t value, std::int64_t sender, std::uint8_t op) : Message(value) {

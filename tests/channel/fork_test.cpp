@@ -17,8 +17,8 @@ namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): the tests' own helpers
 
-#define CHILD_EXPECT(condition)      \
-    do {                             \
+#define CHILD_EXPECT(condition)                   \
+    do {                                          \
         if (!(condition)) return __LINE__ - base; \
     } while (false)
 

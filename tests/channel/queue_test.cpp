@@ -356,8 +356,8 @@ TEST(Queue, RandomOperationsMatchADeque) {
                 } else if (below(9) < appends) {
                     const unsigned size = below(50) == 0 ? below(20'000) : below(200);
                     Expected e{filler(size, static_cast<char>('a' + below(26))),
-                               static_cast<std::int64_t>(below(4)),
-                               static_cast<std::uint8_t>(below(4)), static_cast<int>(below(3)), false};
+                               static_cast<std::int64_t>(below(4)), static_cast<std::uint8_t>(below(4)),
+                               static_cast<int>(below(3)), false};
                     Message message(e.text);
                     message.parcel.sender = e.sender;
                     message.parcel.unbound_op = e.op;

@@ -345,14 +345,14 @@ TEST_P(Waits, TheEndIsNotMissedBetweenWakeUps) {
 class Signals : public Waits {
 protected:
     void SetUp() override {
-        struct sigaction action {};
+        struct sigaction action{};
         action.sa_handler = [](int) {};
         sigaction(SIGUSR1, &action, &before_);
     }
     void TearDown() override { sigaction(SIGUSR1, &before_, nullptr); }
 
 private:
-    struct sigaction before_ {};
+    struct sigaction before_{};
 };
 
 INSTANTIATE_TEST_SUITE_P(All, Signals,
@@ -463,8 +463,8 @@ std::atomic<bool> leave_handler{false};
 // An offer moves into a place while its sender is away (in a signal handler, say). The receiver that is
 // next in line gets the item without the sender's help.
 TEST(InterruptedOffers, APromotedItemWakesItsReceiver) {
-    struct sigaction action {};
-    struct sigaction before {};
+    struct sigaction action{};
+    struct sigaction before{};
     action.sa_handler = [](int) {
         in_handler.store(true);
         while (!leave_handler.load()) cpu_relax();
