@@ -562,8 +562,10 @@ State Channel::state() const noexcept {
     const std::uint32_t bits = bits_.load(std::memory_order_acquire);  // as in recv_locked()
     if (bits & kClosedNow) return State::kClosed;
     if (!(bits & kSendsClosed)) return State::kOpen;
-    const bool left =
-        queue_.live() != 0 || ((bits & kOffersKept) && offers_count_.load(std::memory_order_relaxed) != 0);
+    // Offers first: a promotion puts one into the queue before it takes it off the line. Acquire keeps the two
+    // loads in this order; there is nothing to see behind it.
+    const bool offers = (bits & kOffersKept) && offers_count_.load(std::memory_order_acquire) != 0;
+    const bool left = queue_.live() != 0 || offers;
     return left ? State::kClosing : State::kClosed;
 }
 

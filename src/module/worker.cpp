@@ -159,13 +159,35 @@ PyObject* enter_worker(PyObject* module, PyObject*) {
     Py_RETURN_NONE;
 }
 
+#if PY_VERSION_HEX < 0x030D0000
+// CPython 3.12 waits for ever for the lock of an interpreter's main thread where another thread ends the
+// interpreter, once `threading` is imported in it; and we import it. So that lock is not waited for there.
+int forget_main_thread() {
+    static const char* const source =
+        "import threading as t\n"
+        "if t._main_thread.ident != t.get_ident():\n"
+        "    with t._shutdown_locks_lock:\n"
+        "        t._shutdown_locks.discard(t._main_thread._tstate_lock)\n";
+    const PyRef globals(PyDict_New());
+    if (!globals || PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins()) < 0) return -1;
+    const PyRef code(Py_CompileString(source, "<interpchannels>", Py_file_input));
+    const PyRef done(code ? PyEval_EvalCode(code.get(), globals.get(), globals.get()) : nullptr);
+    return done ? 0 : -1;
+}
+#endif
+
 // Called by threading before it joins threads. A sub-interpreter's blocked calls end. The main interpreter
 // closes its handles, so that Workers drain and end, and waits for them: one that computes for as long as
 // it takes; once all that are left are blocked on each other, it wakes them.
 PyObject* interpreter_ending(PyObject* module, PyObject*) {
     Interpreter& interpreter = *state_of(module)->interpreter;
     interpreter.begin_ending();
-    if (!interpreter.is_main()) Py_RETURN_NONE;
+    if (!interpreter.is_main()) {
+#if PY_VERSION_HEX < 0x030D0000
+        if (forget_main_thread() < 0) return nullptr;
+#endif
+        Py_RETURN_NONE;
+    }
     interpreter.close_handles();
     // Stuck is: every thread of every Worker is blocked on a channel and not woken, and none has blocked anew
     // since the last look. A poke makes each count its interpreter's threads again.

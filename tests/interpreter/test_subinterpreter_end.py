@@ -1,7 +1,5 @@
 """An interpreter ends with items queued, loans outstanding, threads blocked: nothing hangs, crashes or gets lost."""
 
-import sys
-
 import pytest
 from lives import script
 
@@ -176,14 +174,6 @@ def test_peers_of_an_interpreter_that_ends_are_woken():
     )
 
 
-# Pure CPython: `import threading` in one thread and destroy() in another waits for ever.
-not_on_3_12 = pytest.mark.skipif(
-    sys.version_info < (3, 13),
-    reason="CPython 3.12 hangs when another thread destroys the interpreter",
-)
-
-
-@not_on_3_12
 def test_nothing_is_lost_while_a_receiver_dies():
     """Two interpreters share a channel's receivers; one ends in full traffic. Each item comes out once."""
     run(
@@ -231,7 +221,6 @@ def test_nothing_is_lost_while_a_receiver_dies():
     )
 
 
-@not_on_3_12
 def test_nothing_is_lost_while_a_sender_dies():
     """What its send() returned for has been sent; what it raised for has not."""
     run(
