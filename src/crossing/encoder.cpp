@@ -226,6 +226,10 @@ std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark) {
     return kNew;
 }
 
+Encoder::Step Encoder::refer(std::int64_t number) {
+    return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(number)) ? kLeaf : kError;
+}
+
 // --- leaves ---
 
 Encoder::Step Encoder::text(PyObject* str) {
@@ -240,8 +244,7 @@ Encoder::Step Encoder::text(PyObject* str) {
     if (!frames_.empty() && (length > 1 || kind > 1)) {
         const std::int64_t known = remember(str, mark);
         if (known < -1) return kError;
-        if (known >= 0)
-            return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+        if (known >= 0) return refer(known);
     }
     if (nbytes > kInlineMax) {
         Loan* const loan = Loan::make(*context_.interpreter, str, PyUnicode_DATA(str), nbytes);
@@ -263,8 +266,7 @@ Encoder::Step Encoder::bytes(PyObject* obj) {
     if (!frames_.empty() && (n > 1 || !immutable)) {
         const std::int64_t known = remember(obj, mark);
         if (known < -1) return kError;
-        if (known >= 0)
-            return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+        if (known >= 0) return refer(known);
     }
     if (immutable && n > kInlineMax) {
         Loan* const loan = Loan::make(*context_.interpreter, obj, data, n);
@@ -293,7 +295,7 @@ Encoder::Step Encoder::memoryview(PyObject* obj) {
     std::uint8_t mark = 0;
     const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
-    if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+    if (known >= 0) return refer(known);
 
     Py_buffer buffer;
     if (PyObject_GetBuffer(obj, &buffer, PyBUF_FULL_RO) < 0) return kError;
@@ -355,7 +357,7 @@ Encoder::Step Encoder::end(PyObject* obj, Direction direction) {
     std::uint8_t mark = 0;
     const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
-    if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+    if (known >= 0) return refer(known);
     if (handle.closed()) {
         PyErr_Format(context_.channel_closed_error,
                      "%s of channel %lld is closed, so it cannot be sent: clone() it before it is closed",
@@ -378,7 +380,7 @@ Encoder::Step Encoder::channel_id(PyObject* obj) {
     std::uint8_t mark = 0;
     const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
-    if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+    if (known >= 0) return refer(known);
     ChannelIdParts parts = context_.read_channel_id(obj);
     const bool counted = static_cast<bool>(parts.channel) && !parts.channel->destroyed();
     if (counted) {
@@ -401,7 +403,7 @@ Encoder::Step Encoder::registry(PyObject* obj) {
     std::uint8_t mark = 0;
     const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
-    if (known >= 0) return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+    if (known >= 0) return refer(known);
     RegistryItem* const item = RegistryItem::make(*context_.interpreter, obj);
     if (!item) {
         // As CPython's fallback has it: what a type does not share after all may still pickle.
@@ -431,7 +433,7 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
                              Py_TYPE(obj)->tp_name);
                 return kError;
             }
-            return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(known)) ? kLeaf : kError;
+            return refer(known);
         }
         if (mark) {
             number = static_cast<std::int64_t>(remembered_.size()) - 1;
@@ -630,85 +632,6 @@ int Encoder::write_pickle(PyObject* pickled, std::size_t references, PyObject* b
     }
     const auto n = static_cast<std::size_t>(PyBytes_GET_SIZE(pickled));
     return put_varint(n) && put(PyBytes_AS_STRING(pickled), n) ? 0 : -1;
-}
-
-// Not for pickle, but its memory can be copied: an mmap, a ctypes array of a local class.
-bool Encoder::only_a_buffer(Context& context, PyObject* obj) {
-    if (!PyObject_CheckBuffer(obj) || PyType_Check(obj)) return false;
-    CrossingMode plain;
-    const bool pickles = pickles_alone(context, obj, plain);
-    PyErr_Clear();
-    return !pickles;
-}
-
-// --- what cannot cross ---
-
-bool Encoder::pickles_alone(Context& context, PyObject* obj, CrossingMode mode) {
-    Scratch scratch;
-    Parcel parcel;
-    return encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0;
-}
-
-// item['a'][3]
-PyObject* Encoder::path() const {
-    PyRef text(PyUnicode_FromString("item"));
-    for (std::size_t i = 0; text && i < frames_.size(); ++i) {
-        const Frame& frame = frames_[i];
-        switch (frame.kind) {
-        case kTuple:
-        case kList:
-            text = PyRef(PyUnicode_FromFormat("%U[%zd]", text.get(), frame.pos - 1));
-            break;
-        case kDict:
-            text = PyRef(frame.key ? PyUnicode_FromFormat("%U[%R]", text.get(), frame.key)
-                                   : PyUnicode_FromFormat("%U's key", text.get()));
-            break;
-        case kSlice:
-        case kRange:
-            text = PyRef(PyUnicode_FromFormat("%U.%s", text.get(),
-                                              frame.pos == 1   ? "start"
-                                              : frame.pos == 2 ? "stop"
-                                                               : "step"));
-            break;
-        default:
-            text = PyRef(PyUnicode_FromFormat("%U{...}", text.get()));
-        }
-    }
-    return text.release();
-}
-
-void Encoder::raise_not_shareable(PyObject* obj, PyObject* cause) {
-    const PyRef where(path());
-    if (!where) return;
-    PyRef message;
-    if (cause) {
-        message = PyRef(
-            PyUnicode_FromFormat("cannot send %U: %s object cannot cross between interpreters (%s: %S)",
-                                 where.get(), Py_TYPE(obj)->tp_name, Py_TYPE(cause)->tp_name, cause));
-    } else {
-        message = PyRef(PyUnicode_FromFormat(
-            "cannot send %U: %s object does not cross natively, and pickling is switched off for this "
-            "channel (create(pickle=False))",
-            where.get(), Py_TYPE(obj)->tp_name));
-    }
-    if (!message) return;
-    const PyRef error(PyObject_CallOneArg(context_.not_shareable_error, message.get()));
-    if (!error) return;
-    if (cause) PyException_SetCause(error.get(), Py_NewRef(cause));
-    PyErr_SetObject(context_.not_shareable_error, error.get());
-}
-
-void Encoder::explain(PyObject* root, PyObject* cause) {
-    explaining_ = true;
-    const Result result = run(root);
-    PyRef inner(PyErr_GetRaisedException());
-    if (result == Result::kForeign && foreign_) {
-        // The part that cannot be pickled by itself; its own error says more than the whole's.
-        raise_not_shareable(foreign_, mode_.pickle ? (inner ? inner.get() : cause) : nullptr);
-        return;
-    }
-    while (!frames_.empty()) pop();
-    raise_not_shareable(root, cause);
 }
 
 }  // namespace interpchannels

@@ -99,6 +99,7 @@ private:
     // The number of an object that was met before, or -1; otherwise remembers it where that is worth it and
     // says so in `mark`. -2: an exception is set.
     std::int64_t remember(PyObject* obj, std::uint8_t& mark);
+    Step refer(std::int64_t number);
     int rehash();
 
     bool reserve(std::size_t n);

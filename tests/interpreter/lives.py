@@ -87,9 +87,13 @@ def wait_on_own_channel():
 
 
 def drain_and_say(recv):
-    """Say each item that comes."""
-    for value in recv:
-        say(str(value))
+    """Say each item that comes, and how it ended."""
+    try:
+        for value in recv:
+            say(str(value))
+        say("drained")
+    except interpchannels.ChannelClosedError:
+        say("cut-off")
 
 
 def serve(recv, send):

@@ -367,7 +367,7 @@ def _dedented(part):
 
 
 def test_a_thread_that_iterates_at_exit():
-    """It has a beginning of what the Worker sent, in order, and ends without an error."""
+    """It has a beginning of what the Worker sent, in order, and is told where that is not all of it."""
     body = """
         recv, send = create(4)
         worker = spawn(lives.send_all, send, list(range(500)))
@@ -377,8 +377,9 @@ def test_a_thread_that_iterates_at_exit():
     for _ in range(ROUNDS):
         done = run_script(script(body))
         # The exit closes the main interpreter's handles and ends the iteration where it stands.
-        lines = done.stdout.split()
+        *lines, ending = done.stdout.split()
         assert lines == [str(n) for n in range(len(lines))]
+        assert ending == ("drained" if len(lines) == 500 else "cut-off")
         assert done.stderr == ""
 
 

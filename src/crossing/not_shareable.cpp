@@ -1,0 +1,89 @@
+// The encoder's slow side: what pickle refuses, why, and where it lies in the value.
+//
+// All of it runs only after a value has turned out not to cross as it is, so it may try again as often as it
+// takes to give an answer that helps.
+#include "crossing/encoder.hpp"
+#include "crossing/pickle.hpp"
+
+namespace interpchannels {
+
+// Not for pickle, but its memory can be copied: an mmap, a ctypes array of a local class.
+bool Encoder::only_a_buffer(Context& context, PyObject* obj) {
+    if (!PyObject_CheckBuffer(obj) || PyType_Check(obj)) return false;
+    CrossingMode plain;
+    const bool pickles = pickles_alone(context, obj, plain);
+    PyErr_Clear();
+    return !pickles;
+}
+
+// --- what cannot cross ---
+
+bool Encoder::pickles_alone(Context& context, PyObject* obj, CrossingMode mode) {
+    Scratch scratch;
+    Parcel parcel;
+    return encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0;
+}
+
+// item['a'][3]
+PyObject* Encoder::path() const {
+    PyRef text(PyUnicode_FromString("item"));
+    for (std::size_t i = 0; text && i < frames_.size(); ++i) {
+        const Frame& frame = frames_[i];
+        switch (frame.kind) {
+        case kTuple:
+        case kList:
+            text = PyRef(PyUnicode_FromFormat("%U[%zd]", text.get(), frame.pos - 1));
+            break;
+        case kDict:
+            text = PyRef(frame.key ? PyUnicode_FromFormat("%U[%R]", text.get(), frame.key)
+                                   : PyUnicode_FromFormat("%U's key", text.get()));
+            break;
+        case kSlice:
+        case kRange:
+            text = PyRef(PyUnicode_FromFormat("%U.%s", text.get(),
+                                              frame.pos == 1   ? "start"
+                                              : frame.pos == 2 ? "stop"
+                                                               : "step"));
+            break;
+        default:
+            text = PyRef(PyUnicode_FromFormat("%U{...}", text.get()));
+        }
+    }
+    return text.release();
+}
+
+void Encoder::raise_not_shareable(PyObject* obj, PyObject* cause) {
+    const PyRef where(path());
+    if (!where) return;
+    PyRef message;
+    if (cause) {
+        message = PyRef(
+            PyUnicode_FromFormat("cannot send %U: %s object cannot cross between interpreters (%s: %S)",
+                                 where.get(), Py_TYPE(obj)->tp_name, Py_TYPE(cause)->tp_name, cause));
+    } else {
+        message = PyRef(PyUnicode_FromFormat(
+            "cannot send %U: %s object does not cross natively, and pickling is switched off for this "
+            "channel (create(pickle=False))",
+            where.get(), Py_TYPE(obj)->tp_name));
+    }
+    if (!message) return;
+    const PyRef error(PyObject_CallOneArg(context_.not_shareable_error, message.get()));
+    if (!error) return;
+    if (cause) PyException_SetCause(error.get(), Py_NewRef(cause));
+    PyErr_SetObject(context_.not_shareable_error, error.get());
+}
+
+void Encoder::explain(PyObject* root, PyObject* cause) {
+    explaining_ = true;
+    const Result result = run(root);
+    PyRef inner(PyErr_GetRaisedException());
+    if (result == Result::kForeign && foreign_) {
+        // The part that cannot be pickled by itself; its own error says more than the whole's.
+        raise_not_shareable(foreign_, mode_.pickle ? (inner ? inner.get() : cause) : nullptr);
+        return;
+    }
+    while (!frames_.empty()) pop();
+    raise_not_shareable(root, cause);
+}
+
+}  // namespace interpchannels
