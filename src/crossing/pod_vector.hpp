@@ -36,6 +36,7 @@ private:
     T* in_place() noexcept { return reinterpret_cast<T*>(storage_); }
     bool grow() noexcept {
         const std::size_t wider = room_ * 2;
+        if (wider < kInPlace) return false;  // more than there is memory
         T* const next = static_cast<T*>(std::malloc(wider * sizeof(T)));
         if (!next) return false;
         std::memcpy(static_cast<void*>(next), data_, size_ * sizeof(T));

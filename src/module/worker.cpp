@@ -169,7 +169,8 @@ int forget_main_thread() {
         "    with t._shutdown_locks_lock:\n"
         "        t._shutdown_locks.discard(t._main_thread._tstate_lock)\n";
     const PyRef globals(PyDict_New());
-    if (!globals || PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins()) < 0) return -1;
+    if (!globals || PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins()) < 0)
+        return -1;
     const PyRef code(Py_CompileString(source, "<interpchannels>", Py_file_input));
     const PyRef done(code ? PyEval_EvalCode(code.get(), globals.get(), globals.get()) : nullptr);
     return done ? 0 : -1;
