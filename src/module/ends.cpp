@@ -1,16 +1,11 @@
 // RecvChannel and SendChannel: the ends that people hold.
 //
-// An end object is one counted handle (EndHandle). Sending and receiving through it touch no table and,
-// where nobody has to wait, take one lock and stay attached.
-#include <initializer_list>
+// Their life, what they say of their channel, and their method tables; the methods that move items lie in
+// files of their own (ends.hpp).
 #include <random>
 
 #include "channel/tables.hpp"
-#include "crossing/attachments.hpp"
-#include "crossing/decoder.hpp"
-#include "crossing/encoder.hpp"
-#include "module/blocking.hpp"
-#include "module/state.hpp"
+#include "module/ends.hpp"
 
 #if !defined(_WIN32)
 #include <unistd.h>
@@ -19,15 +14,7 @@
 namespace interpchannels {
 namespace {
 
-struct EndObject {
-    PyObject_HEAD ModuleState* state;
-    EndHandle handle;
-};
-
-EndObject& self_of(PyObject* self) noexcept { return *reinterpret_cast<EndObject*>(self); }
 EndHandle& handle_of(PyObject* self) noexcept { return self_of(self).handle; }
-long long id_of(EndObject& self) noexcept { return static_cast<long long>(self.handle.channel().id()); }
-const char* name_of(Direction d) noexcept { return d == Direction::kSend ? "SendChannel" : "RecvChannel"; }
 
 // Names this process: an end that is pickled by hand means nothing in another one.
 std::uint64_t process_token() {
@@ -40,228 +27,6 @@ std::uint64_t process_token() {
 #else
     return random ^ (static_cast<std::uint64_t>(getpid()) << 17);
 #endif
-}
-
-// --- outcomes ---
-
-// The exception for a status other than kOk and kInterrupted. Returns nullptr.
-PyObject* raise_status(EndObject& self, Status status, PyObject* timeout) {
-    ModuleState& state = *self.state;
-    const bool send = self.handle.direction() == Direction::kSend;
-    const long long id = id_of(self);
-    switch (status) {
-    case Status::kClosed:
-        PyErr_Format(
-            state.channel_closed_error,
-            send ? "cannot send to channel %lld: it was shut down, or every RecvChannel of it is closed; "
-                   "create() a new channel"
-                 : "cannot recv from channel %lld: it is closed and drained; stop receiving",
-            id);
-        break;
-    case Status::kCancelled:
-        PyErr_Format(state.channel_closed_error,
-                     "this %s of channel %lld is closed; use another handle of it (clone() one before "
-                     "closing)",
-                     name_of(self.handle.direction()), id);
-        break;
-    case Status::kEnding:
-        PyErr_Format(state.channel_closed_error,
-                     "this interpreter is ending, so %s on channel %lld does not wait any more",
-                     send ? "send" : "recv", id);
-        break;
-    case Status::kTimeout:
-        PyErr_Format(
-            PyExc_TimeoutError,
-            send ? "send to channel %lld timed out: no place within %R seconds; receive from it, or "
-                   "wait longer"
-                 : "recv from channel %lld timed out: no item within %R seconds; send to it, or "
-                   "wait longer",
-            id, timeout ? timeout : Py_None);
-        break;
-    case Status::kNoMemory:
-        PyErr_NoMemory();
-        break;
-    default:
-        PyErr_SetString(PyExc_SystemError, "unexpected status");
-    }
-    return nullptr;
-}
-
-bool check_open(EndObject& self) {
-    if (!self.handle.closed()) return true;
-    raise_status(self, Status::kCancelled, nullptr);
-    return false;
-}
-
-// --- sending ---
-
-// Receiving ends of this very channel do not count while they lie in it (counted_ends.hpp).
-void suspend_own(Parcel& parcel, const CountedChannel& channel) noexcept {
-    for (Attachment* a = parcel.attachments; a; a = a->next) {
-        auto* const ticket = dynamic_cast<EndTicket*>(a);
-        if (ticket && &ticket->channel() == &channel && ticket->direction() == Direction::kRecv) {
-            ticket->suspend();
-        }
-    }
-}
-
-Status send_object(EndObject& self, PyObject* obj, Nanos deadline) {
-    CountedChannel& channel = self.handle.channel();
-    Scratch scratch;
-    Parcel parcel;
-    if (!encode_small(obj, parcel, scratch)) {
-        // Encoding may run Python code that closes this end, or drops the last reference to it but the
-        // caller's; the channel stays, since the object does.
-        CrossingMode mode;
-        mode.pickle = channel.pickle();
-        if (encode(*self.state, obj, mode, parcel, scratch) < 0) return Status::kInterrupted;
-        if (self.handle.closed()) return Status::kCancelled;
-        if (parcel.attachments) suspend_own(parcel, channel);
-    }
-    parcel.sender = self.state->interpreter->id();
-    parcel.unbound_op = channel.unbound_op();
-    const Status status =
-        blocking_send(*self.state, channel, parcel, false, deadline, &self.handle.closed_flag());
-    return status;
-}
-
-// The arguments of a fast call, by position or name. False with TypeError set.
-bool named(const char* function, std::initializer_list<const char*> names, PyObject* const* args,
-           Py_ssize_t nargs, PyObject* kwnames, Py_ssize_t required,
-           std::initializer_list<PyObject**> values) {
-    const auto count = static_cast<Py_ssize_t>(names.size());
-    const auto name = [&](Py_ssize_t i) { return names.begin()[i]; };
-    const auto value = [&](Py_ssize_t i) -> PyObject*& { return *values.begin()[i]; };
-    if (nargs > count) {
-        PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)", function, count,
-                     nargs);
-        return false;
-    }
-    for (Py_ssize_t i = 0; i < nargs; ++i) value(i) = args[i];
-    for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); ++k) {
-        PyObject* const key = PyTuple_GET_ITEM(kwnames, k);
-        Py_ssize_t i = 0;
-        while (i < count && PyUnicode_CompareWithASCIIString(key, name(i)) != 0) ++i;
-        if (i == count) {
-            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", function, key);
-            return false;
-        }
-        if (value(i)) {
-            PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument %R", function, key);
-            return false;
-        }
-        value(i) = args[nargs + k];
-    }
-    for (Py_ssize_t i = 0; i < required; ++i) {
-        if (value(i)) continue;
-        PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s' (pos %zd)", function, name(i),
-                     i + 1);
-        return false;
-    }
-    return true;
-}
-
-PyObject* send_send(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    PyObject* obj = nullptr;
-    PyObject* timeout = nullptr;
-    Nanos deadline = kNever;
-    if (nargs == 1 && !kwnames) {
-        obj = args[0];
-    } else if (!named("send", {"obj", "timeout"}, args, nargs, kwnames, 1, {&obj, &timeout})) {
-        return nullptr;
-    }
-    if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
-    if (!check_open(self_of(self))) return nullptr;
-    const Status status = send_object(self_of(self), obj, deadline);
-    if (status == Status::kOk) Py_RETURN_NONE;
-    return status == Status::kInterrupted ? nullptr : raise_status(self_of(self), status, timeout);
-}
-
-PyObject* send_send_nowait(PyObject* self, PyObject* obj) {
-    if (!check_open(self_of(self))) return nullptr;
-    const Status status = send_object(self_of(self), obj, 0);
-    if (status == Status::kOk) Py_RETURN_NONE;
-    if (status == Status::kInterrupted) return nullptr;
-    if (status != Status::kTimeout) return raise_status(self_of(self), status, nullptr);
-    EndObject& end = self_of(self);
-    const auto capacity = static_cast<long long>(end.handle.channel().capacity());
-    if (capacity == 0) {
-        PyErr_Format(end.state->full_error,
-                     "no receiver is waiting on channel %lld (capacity 0): use send(), which waits for one",
-                     id_of(end));
-    } else {
-        PyErr_Format(end.state->full_error, "channel %lld is full (capacity %lld): use send(), which waits",
-                     id_of(end), capacity);
-    }
-    return nullptr;
-}
-
-// --- receiving ---
-
-// The value of a received parcel. A new reference, or nullptr with an exception set.
-PyObject* value_of(EndObject& self, Parcel& parcel) {
-    ModuleState& state = *self.state;
-    if (!parcel.unbound) return decode(state, parcel);
-    if (parcel.unbound_op != AssociatedChannel::kUnboundError) {
-        if (state.unbound) return Py_NewRef(state.unbound);
-        PyErr_SetString(PyExc_RuntimeError, "the interpchannels package is not imported");
-        return nullptr;
-    }
-    PyErr_Format(state.item_destroyed_error,
-                 "the interpreter that sent this item to channel %lld has ended, and the item with it",
-                 id_of(self));
-    return nullptr;
-}
-
-PyObject* receive(EndObject& self, Nanos deadline, Status& status) {
-    Scratch scratch;
-    Parcel parcel;
-    status = blocking_recv(*self.state, self.handle.channel(), parcel, scratch, deadline,
-                           &self.handle.closed_flag());
-    // Where this was the last handle, closing it closed the channel too; but what was left was dropped, not
-    // drained.
-    if (status == Status::kClosed && self.handle.closed()) status = Status::kCancelled;
-    if (status != Status::kOk) return nullptr;
-    return value_of(self, parcel);
-}
-
-PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    PyObject* timeout = nullptr;
-    Nanos deadline = kNever;
-    if (nargs != 0 || kwnames) {
-        if (!named("recv", {"timeout"}, args, nargs, kwnames, 0, {&timeout})) return nullptr;
-        if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
-    }
-    if (!check_open(self_of(self))) return nullptr;
-    Status status = Status::kOk;
-    PyObject* const value = receive(self_of(self), deadline, status);
-    if (status == Status::kOk || status == Status::kInterrupted) return value;
-    return raise_status(self_of(self), status, timeout);
-}
-
-PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    PyObject* fallback = nullptr;
-    if (!named("recv_nowait", {"default"}, args, nargs, kwnames, 0, {&fallback})) return nullptr;
-    if (!check_open(self_of(self))) return nullptr;
-    Status status = Status::kOk;
-    PyObject* const value = receive(self_of(self), 0, status);
-    if (status == Status::kOk || status == Status::kInterrupted) return value;
-    if (status != Status::kTimeout) return raise_status(self_of(self), status, nullptr);
-    if (fallback) return Py_NewRef(fallback);
-    PyErr_Format(self_of(self).state->empty_error,
-                 "channel %lld is empty: use recv(), which waits, or pass a default", id_of(self_of(self)));
-    return nullptr;
-}
-
-PyObject* recv_next(PyObject* self) {
-    // A handle that is closed, or an interpreter that ends, is no end of the iteration: what is still queued
-    // would be lost without a word.
-    Status status = Status::kCancelled;
-    PyObject* value = nullptr;
-    if (!handle_of(self).closed()) value = receive(self_of(self), kNever, status);
-    if (status == Status::kClosed) return nullptr;  // closed and drained: the end of the iteration
-    if (status == Status::kOk || status == Status::kInterrupted) return value;
-    return raise_status(self_of(self), status, nullptr);
 }
 
 // --- both ends ---
