@@ -157,8 +157,9 @@ PyObject* raise_full(EndObject& self) {
                      "no receiver is waiting on channel %lld (capacity 0): use send(), which waits for one",
                      id_of(self));
     } else {
-        PyErr_Format(self.state->full_error, "channel %lld is full (capacity %lld): use send(), which waits",
-                     id_of(self), capacity);
+        PyErr_Format(self.state->full_error,
+                     "channel %lld is full (capacity %lld): use send(), which waits", id_of(self),
+                     capacity);
     }
     return nullptr;
 }
