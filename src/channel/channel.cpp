@@ -3,6 +3,9 @@
 #include <cstring>
 #include <utility>
 
+#include "channel/blocked.hpp"
+#include "channel/offer.hpp"
+
 namespace interpchannels {
 namespace {
 
@@ -18,68 +21,7 @@ void deliver(Parcel& from, Parcel& out, Scratch& scratch) noexcept {
     out.unbound = false;
 }
 
-// Sleeps until the waiter is woken. kOk, kTimeout or kInterrupted.
-Status sleep_until_woken(Waiter& waiter, const WaitFor& wait, Nanos slice_end) noexcept {
-    const Nanos until = slice_end < wait.deadline ? slice_end : wait.deadline;
-    for (;;) {
-        // Acquire (here and below) pairs with mark_woken().
-        std::uint32_t seen = Waiter::kWaiting;
-        if (!waiter.word.compare_exchange_strong(seen, Waiter::kParked, std::memory_order_acq_rel,
-                                                 std::memory_order_acquire) &&
-            seen == Waiter::kWoken) {
-            return Status::kOk;
-        }
-        switch (park(waiter.word, Waiter::kParked, until)) {
-        case Parked::kWoken:
-            if (waiter.word.load(std::memory_order_acquire) == Waiter::kWoken) return Status::kOk;
-            break;
-        case Parked::kTimeout:
-            return until == wait.deadline ? Status::kTimeout : Status::kInterrupted;
-        case Parked::kInterrupted:
-            if (wait.interruptible) return Status::kInterrupted;
-            break;
-        }
-    }
-}
-
-// Why the call must not block (any longer), or kOk.
-Status must_leave(const WaitFor& wait) noexcept {
-    // Acquire pairs with the release of whoever set it before wake_all().
-    if (wait.cancelled && wait.cancelled->load(std::memory_order_acquire)) return Status::kCancelled;
-    if (wait.group && wait.group->ended()) return Status::kEnding;
-    if (wait.group && wait.group->pokes() != wait.pokes) return Status::kInterrupted;
-    return Status::kOk;
-}
-
-Nanos end_of_slice(const WaitFor& wait) noexcept { return wait.slice ? now() + wait.slice : kNever; }
-
-// In the group while it blocks.
-class InGroup {
-public:
-    InGroup(WaitGroup* group, Waiter& waiter) noexcept : group_(group), waiter_(waiter) {}
-    bool enter() noexcept {
-        if (!group_ || entered_) return true;
-        return entered_ = group_->enter(waiter_);
-    }
-    ~InGroup() {
-        if (entered_) group_->leave(waiter_);
-    }
-    InGroup(const InGroup&) = delete;
-    InGroup& operator=(const InGroup&) = delete;
-
-private:
-    WaitGroup* const group_;
-    Waiter& waiter_;
-    bool entered_ = false;
-};
-
 }  // namespace
-
-struct Channel::Receiver : Waiter {
-    Parcel* out = nullptr;
-    Scratch* scratch = nullptr;
-    bool delivered = false;  // recv_lock
-};
 
 // --- life ---
 
@@ -123,20 +65,26 @@ bool Channel::append_locked(Parcel& parcel, std::int64_t sender) noexcept {
     return queue_.append(parcel);
 }
 
-// Both locks, capacity 0: to the receiver that has waited longest.
+// Both locks, capacity 0: to the receiver that has waited longest, of those who can be handed something.
 bool Channel::hand_over_locked(Parcel& parcel, std::int64_t sender, WakeList& wakes) noexcept {
-    if (receivers_.empty()) return false;
-    auto& receiver = static_cast<Receiver&>(*receivers_.front());
-    unlink_locked(receiver);
-    note_sender(sender);
-    const std::uint64_t bytes = parcel.size + parcel.attached;
-    deliver(parcel, *receiver.out, *receiver.scratch);
-    receiver.delivered = true;
-    // One writer at a time (both locks): plain additions.
-    direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    direct_bytes_.store(direct_bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
-    wakes.add(receiver);
-    return true;
+    for (Link *link = receivers_.front(), *next = nullptr; link; link = next) {
+        next = link->next;
+        auto& receiver = static_cast<Receiver&>(*link);
+        if (!receiver.out) continue;
+        unlink_locked(receiver);
+        if (!receiver.claim()) continue;  // its select has chosen another
+        note_sender(sender);
+        const std::uint64_t bytes = parcel.size + parcel.attached;
+        deliver(parcel, *receiver.out, *receiver.scratch);
+        receiver.delivered = true;
+        // One writer at a time (both locks): plain additions.
+        direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        direct_bytes_.store(direct_bytes_.load(std::memory_order_relaxed) + bytes,
+                            std::memory_order_relaxed);
+        wakes.add(*receiver.who);
+        return true;
+    }
+    return false;
 }
 
 Status Channel::try_send(Parcel& parcel, std::int64_t sender) noexcept {
@@ -171,26 +119,54 @@ Status Channel::try_send(Parcel& parcel, std::int64_t sender) noexcept {
     // Published, then look for receivers: pairs with the fence in recv(), which links, then looks.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (receivers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;
-    return wake_receiver<true>() ? Status::kOk : Status::kOkOwing;
+    return wake_receivers<true>(1) ? Status::kOk : Status::kOkOwing;
 }
 
-template <bool kBounded>
-bool Channel::wake_receiver() noexcept {
-    WakeList wakes;
-    if (!acquire<kBounded>(queue_.recv_lock)) return false;
-    if (!receivers_.empty()) {
+// recv_lock. True where nobody else needs to be woken for the same item: somebody was who promises to look,
+// or nobody is left. False where the wakes are full.
+bool Channel::wake_one_locked(WakeList& wakes) noexcept {
+    while (!receivers_.empty()) {
+        if (wakes.full()) return false;
         auto& receiver = static_cast<Receiver&>(*receivers_.front());
         unlink_locked(receiver);
-        wakes.add(receiver);
+        wakes.add(*receiver.who);
+        if (receiver.promises) break;
     }
-    queue_.recv_lock.unlock();
-    wakes.deliver();
     return true;
+}
+
+// For `count` items. False where the lock was not had.
+template <bool kBounded>
+bool Channel::wake_receivers(std::uint64_t count) noexcept {
+    while (count != 0) {
+        WakeList wakes;
+        if (!acquire<kBounded>(queue_.recv_lock)) return false;
+        while (count != 0 && wake_one_locked(wakes)) count = receivers_.empty() ? 0 : count - 1;
+        queue_.recv_lock.unlock();
+        wakes.deliver();
+    }
+    return true;
+}
+
+void Channel::tell_receivers(std::uint64_t count) noexcept {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (receivers_count_.load(std::memory_order_relaxed) != 0) wake_receivers<false>(count);
+}
+
+void Channel::link_locked(Receiver& receiver) noexcept {
+    receivers_.push_back(receiver);
+    // Relaxed: one writer (recv_lock); the fences named in channel.hpp order it for its readers. So for all four.
+    receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+void Channel::link_locked(Offer& offer) noexcept {
+    offer.position_ = queue_.published();
+    offers_.push_back(offer);
+    offers_count_.store(offers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 void Channel::unlink_locked(Receiver& receiver) noexcept {
     receivers_.remove(receiver);
-    // Relaxed: one writer (recv_lock); the fences named in channel.hpp order it for its readers.
     receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
@@ -199,190 +175,106 @@ void Channel::unlink_locked(Offer& offer) noexcept {
     offers_count_.store(offers_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
-// One look at whether the offer is done. send_lock (at capacity 0 both locks). kWouldBlock: it stands.
-Status Offer::look_locked(WakeList& wakes) noexcept {
-    Channel& c = channel_;
-    if (sent_) return Status::kOk;
-    // Relaxed: written under send_lock.
-    const std::uint32_t bits = c.bits_.load(std::memory_order_relaxed);
-    const bool stays = linked && (bits & Channel::kOffersKept) && !(bits & Channel::kClosedNow);
-    if ((bits & Channel::kSendsClosed) && !stays) {
-        if (linked) c.unlink_locked(*this);
-        return Status::kClosed;
-    }
-    if (c.capacity_ == 0) {
-        if (!linked && c.hand_over_locked(parcel_, sender_, wakes)) {
-            sent_ = true;
-            return Status::kOk;
-        }
-    } else if (!until_taken_) {
-        // An unbounded channel has a place behind any offer: the order is by position there.
-        const bool first =
-            c.capacity_ == kUnbounded || (linked ? c.offers_.front() == this : c.offers_.empty());
-        if (first && c.has_place()) {
-            if (!c.append_locked(parcel_, sender_)) {
-                if (linked) c.unlink_locked(*this);
-                return Status::kNoMemory;
-            }
-            if (linked) c.unlink_locked(*this);
-            sent_ = true;
-            return Status::kOk;
-        }
-    }
-    return Status::kWouldBlock;
-}
-
-Status Offer::wait(const WaitFor& wait) noexcept {
-    Channel& c = channel_;
-    const bool rendezvous = c.capacity_ == 0;
-    const Nanos slice_end = end_of_slice(wait);
-    if (!until_taken_ && !std::exchange(waited_, true)) {
-        c.send_spin_.spin(
-            [&] {
-                return (c.offers_count_.load(std::memory_order_relaxed) == 0 && c.has_place()) ||
-                       (c.bits_.load(std::memory_order_relaxed) & Channel::kSendsClosed) ||
-                       must_leave(wait) != Status::kOk;
-            },
-            wait.deadline);
-    }
-    InGroup in_group(wait.group, *this);
-    Status woken = Status::kOk;
-    for (;;) {
-        WakeList wakes;
-        if (rendezvous) c.queue_.recv_lock.lock();
-        c.queue_.send_lock.lock();
-        const bool was_sent = sent_;
-        Status status = look_locked(wakes);
-        if (status == Status::kWouldBlock && !linked && woken == Status::kOk &&
-            must_leave(wait) == Status::kOk) {
-            position_ = c.queue_.published();
-            c.offers_.push_back(*this);
-            c.offers_count_.store(c.offers_count_.load(std::memory_order_relaxed) + 1,
-                                  std::memory_order_relaxed);
-            // Linked, then look for a place: pairs with the fence in recv_locked(), which makes a place,
-            // then looks for offers.
-            std::atomic_thread_fence(std::memory_order_seq_cst);
-            status = look_locked(wakes);
-        }
-        if (status == Status::kWouldBlock) {
-            const Status leave = woken != Status::kOk ? woken : must_leave(wait);
-            if (leave != Status::kOk) {
-                if (linked && leave != Status::kInterrupted) c.unlink_locked(*this);
-                status = leave;
-            } else {
-                // Relaxed: the lock orders it against the wakers, who hold it too.
-                word.store(kWaiting, std::memory_order_relaxed);
-            }
-        }
-        c.queue_.send_lock.unlock();
-        if (rendezvous) c.queue_.recv_lock.unlock();
-        wakes.deliver();
-        if (status == Status::kOk && !until_taken_ && !was_sent) {
-            std::atomic_thread_fence(std::memory_order_seq_cst);  // as in try_send()
-            if (c.receivers_count_.load(std::memory_order_relaxed) != 0) c.wake_receiver<false>();
-        }
-        if (status != Status::kWouldBlock) return status;
-
-        if (until_taken_ && !rendezvous) {
-            std::atomic_thread_fence(std::memory_order_seq_cst);  // linked, then look for receivers
-            if (c.receivers_count_.load(std::memory_order_relaxed) != 0) c.wake_receiver<false>();
-        }
-        // Re-armed, then look: pairs with the fence in WaitGroup::wake_all(), which marks without our lock.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (!in_group.enter() || must_leave(wait) != Status::kOk) continue;  // the next look says why
-        const bool soon = until_taken_ &&
-                          c.send_spin_.spin([&] { return word.load(std::memory_order_acquire) == kWoken; },
-                                            wait.deadline);
-        woken = soon ? Status::kOk : sleep_until_woken(*this, wait, slice_end);
-    }
-}
-
-bool Offer::withdraw() noexcept {
-    Channel& c = channel_;
-    c.queue_.send_lock.lock();  // whoever takes an offer holds it
-    if (linked) c.unlink_locked(*this);
-    const bool sent = sent_;
-    c.queue_.send_lock.unlock();
-    return !sent;
-}
-
 // --- receiving ---
 
-// Both locks: the front offer is its receiver's.
-void Channel::take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) noexcept {
+// Both locks: the front offer is its receiver's. False where it leaves the line and is nobody's, since its
+// select has chosen another.
+bool Channel::take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) noexcept {
     auto& offer = static_cast<Offer&>(*offers_.front());
     unlink_locked(offer);
+    if (!offer.claim()) return false;
     note_sender(offer.sender_);
     const std::uint64_t bytes = offer.parcel_.size + offer.parcel_.attached;
     deliver(offer.parcel_, out, scratch);
     offer.sent_ = true;
     direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     direct_bytes_.store(direct_bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
-    wakes.add(offer);
+    wakes.add(*offer.who);
+    return true;
 }
 
-// Both locks: moves offers into the places that are free. Where memory fails the offer stands, and is
-// taken from its sender's memory when its turn comes. Each one that moved in wakes a receiver, as a send
-// does: its sender may be away (interrupted) and never look. Not `self`, which is awake and leaving.
-void Channel::promote_locked(WakeList& wakes, const Waiter* self) noexcept {
+// Both locks: moves offers into the places that are free; says how many, and as many receivers are to be woken
+// after the unlock, as a send does it: the offer's sender may be away (interrupted) and never look. Where
+// memory fails the offer stands, and is taken from its sender's memory when its turn comes.
+int Channel::promote_locked(WakeList& wakes) noexcept {
+    int moved_in = 0;
     while (!offers_.empty() && offers_stand() && !wakes.full() && has_place()) {
         auto& offer = static_cast<Offer&>(*offers_.front());
-        if (offer.until_taken_ || !append_locked(offer.parcel_, offer.sender_)) return;
+        if (offer.until_taken_) break;
+        if (!offer.claim()) {  // its select has chosen another
+            unlink_locked(offer);
+            continue;
+        }
+        if (!append_locked(offer.parcel_, offer.sender_)) {
+            offer.unclaim();
+            if (offer.chosen) wakes.add(*offer.who);
+            break;
+        }
         unlink_locked(offer);
         offer.sent_ = true;
-        wakes.add(offer);
-        Waiter* waiting = receivers_.front();
-        if (waiting && waiting == self) waiting = waiting->next;
-        if (!waiting) continue;
-        unlink_locked(static_cast<Receiver&>(*waiting));
-        wakes.add(*waiting);
+        wakes.add(*offer.who);
+        ++moved_in;
     }
+    return moved_in;
 }
 
-// recv_lock (at capacity 0 both).
-template <bool kBounded>
-Status Channel::recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes, const Waiter* self) noexcept {
+// recv_lock (at capacity 0 both). `moved_in`: how many receivers are to be woken after the unlock.
+template <Channel::SendLock kSendLock>
+Status Channel::recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes, int& moved_in) noexcept {
     // Read before the queue is: acquire pairs with the release in close_sends(), so that what was sent
     // before the close is seen by whoever sees the close.
     const std::uint32_t bits = bits_.load(std::memory_order_acquire);
     if (bits & kClosedNow) return Status::kClosed;
     if (capacity_ == 0) {
-        if (offers_.empty() || !offers_stand()) {
-            return (bits & kSendsClosed) ? Status::kClosed : Status::kWouldBlock;
+        while (!offers_.empty() && offers_stand()) {
+            if (take_offer_locked(out, scratch, wakes)) return Status::kOk;
         }
-        take_offer_locked(out, scratch, wakes);
-        return Status::kOk;
+        return (bits & kSendsClosed) ? Status::kClosed : Status::kWouldBlock;
     }
+    const auto lock_sends = [&] {
+        if constexpr (kSendLock == SendLock::kHeld) return true;
+        return acquire<kSendLock == SendLock::kTry>(queue_.send_lock);
+    };
+    const auto unlock_sends = [&] {
+        if constexpr (kSendLock != SendLock::kHeld) queue_.send_lock.unlock();
+    };
 
     // Acquire pairs with nothing but the fences: a standing offer that is missed here has linked after
     // this look, and looks itself.
     if (offers_count_.load(std::memory_order_acquire) != 0) {
-        if (!acquire<kBounded>(queue_.send_lock)) return Status::kContended;
-        const bool empty = !queue_.has_next();
-        const auto* first = offers_stand() ? static_cast<const Offer*>(offers_.front()) : nullptr;
-        bool took = true;
-        // Where there is a capacity nothing is published past a standing offer, but by those before it
-        // in line (which positions don't tell): its turn comes when the queue is empty.
-        if (first && (empty || (capacity_ == kUnbounded && first->position_ <= queue_.skip_to_next()))) {
-            take_offer_locked(out, scratch, wakes);
-        } else {
-            took = queue_.take(out, scratch);
+        if (!lock_sends()) return Status::kContended;
+        bool took = false;
+        for (;;) {
+            const bool empty = !queue_.has_next();
+            const auto* first = offers_stand() ? static_cast<const Offer*>(offers_.front()) : nullptr;
+            // Where there is a capacity nothing is published past a standing offer, but by those before it
+            // in line (which positions don't tell): its turn comes when the queue is empty.
+            if (first &&
+                (empty || (capacity_ == kUnbounded && first->position_ <= queue_.skip_to_next()))) {
+                took = take_offer_locked(out, scratch, wakes);
+                if (!took) continue;
+            } else {
+                took = queue_.take(out, scratch);
+            }
+            break;
         }
-        if (capacity_ != kUnbounded) promote_locked(wakes, self);
-        queue_.send_lock.unlock();
+        if (capacity_ != kUnbounded) moved_in += promote_locked(wakes);
+        unlock_sends();
         if (took) return Status::kOk;
     } else if (queue_.take(out, scratch)) {
         if (capacity_ == kUnbounded) return Status::kOk;
-        // A place was made, then look for offers: pairs with the fence in Offer::wait().
+        // A place was made, then look for offers: pairs with the fence in Offer::step().
         std::atomic_thread_fence(std::memory_order_seq_cst);
         if (offers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;
-        if (!acquire<kBounded>(queue_.send_lock)) return Status::kOkOwing;
-        promote_locked(wakes, self);
-        queue_.send_lock.unlock();
+        if (!lock_sends()) return Status::kOkOwing;
+        moved_in += promote_locked(wakes);
+        unlock_sends();
         return Status::kOk;
     }
     return (bits & kSendsClosed) ? Status::kClosed : Status::kWouldBlock;
 }
+
+template Status Channel::recv_locked<Channel::SendLock::kHeld>(Parcel&, Scratch&, WakeList&, int&) noexcept;
 
 Status Channel::try_recv(Parcel& out, Scratch& scratch) noexcept {
     if (!queue_.recv_lock.try_lock_briefly()) return Status::kContended;
@@ -391,65 +283,63 @@ Status Channel::try_recv(Parcel& out, Scratch& scratch) noexcept {
         return Status::kContended;
     }
     WakeList wakes;
-    const Status status = recv_locked<true>(out, scratch, wakes, nullptr);
+    int moved_in = 0;
+    const Status status = recv_locked<SendLock::kTry>(out, scratch, wakes, moved_in);
     if (capacity_ == 0) queue_.send_lock.unlock();
     queue_.recv_lock.unlock();
     wakes.deliver();
+    if (moved_in != 0 && receivers_count_.load(std::memory_order_relaxed) != 0 &&  // the locks order it
+        !wake_receivers<true>(static_cast<std::uint64_t>(moved_in))) {
+        return Status::kOkOwing;
+    }
     return status;
 }
 
 Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcept {
     const Nanos slice_end = end_of_slice(wait);
     recv_spin_.spin([&] { return maybe_ready() || must_leave(wait) != Status::kOk; }, wait.deadline);
+    Waiter waiter;
     Receiver me;
+    me.who = &waiter;
     me.out = &out;
     me.scratch = &scratch;
-    InGroup in_group(wait.group, me);
+    InGroup in_group(wait.group, waiter);
     Status woken = Status::kOk;
     for (;;) {
         WakeList wakes;
+        int moved_in = 0;
+        const Status leave = woken != Status::kOk ? woken : must_leave(wait);
         queue_.recv_lock.lock();
         if (capacity_ == 0) queue_.send_lock.lock();
-        Status status = me.delivered ? Status::kOk : recv_locked<false>(out, scratch, wakes, &me);
-        if (status == Status::kWouldBlock && !me.linked && woken == Status::kOk &&
-            must_leave(wait) == Status::kOk) {
-            receivers_.push_back(me);
-            receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) + 1,
-                                   std::memory_order_relaxed);
-            // Linked, then look again: pairs with the fence in try_send() and Offer::wait().
+        Status status =
+            me.delivered ? Status::kOk : recv_locked<SendLock::kTake>(out, scratch, wakes, moved_in);
+        if (status == Status::kWouldBlock && leave == Status::kOk && !me.linked) {
+            link_locked(me);
+            // Linked, then look again: pairs with the fence in try_send() and tell_receivers().
             std::atomic_thread_fence(std::memory_order_seq_cst);
-            status = recv_locked<false>(out, scratch, wakes, &me);
+            status = recv_locked<SendLock::kTake>(out, scratch, wakes, moved_in);
         }
         if (status == Status::kWouldBlock) {
-            const Status leave = woken != Status::kOk ? woken : must_leave(wait);
             if (leave != Status::kOk) {
                 status = leave;
             } else {
-                me.word.store(Waiter::kWaiting, std::memory_order_relaxed);  // the lock orders it
+                waiter.word.store(Waiter::kWaiting, std::memory_order_relaxed);  // the lock orders it
             }
         }
         if (status != Status::kWouldBlock && me.linked) unlink_locked(me);
         if (capacity_ == 0) queue_.send_lock.unlock();
         queue_.recv_lock.unlock();
         wakes.deliver();
+        if (moved_in != 0) tell_receivers(static_cast<std::uint64_t>(moved_in));
         if (status != Status::kWouldBlock) return status;
         std::atomic_thread_fence(std::memory_order_seq_cst);  // as in Offer::wait(), for the group
         if (!in_group.enter() || must_leave(wait) != Status::kOk) continue;  // the next look says why
-        woken = sleep_until_woken(me, wait, slice_end);
+        woken = sleep_until_woken(waiter, wait, slice_end);
     }
 }
 
 void Channel::settle() noexcept {
-    WakeList wakes;
-    {
-        SpinGuard receive(queue_.recv_lock);
-        if (!receivers_.empty() && queue_.has_next()) {
-            auto& receiver = static_cast<Receiver&>(*receivers_.front());
-            unlink_locked(receiver);
-            wakes.add(receiver);
-        }
-    }
-    wakes.deliver();
+    wake_receivers<false>(count_with_offers());
     promote_all();
 }
 
@@ -457,13 +347,15 @@ void Channel::promote_all() noexcept {
     if (capacity_ <= 0) return;
     for (bool more = true; more;) {
         WakeList wakes;
+        int moved_in = 0;
         {
             SpinGuard receive(queue_.recv_lock);
             SpinGuard send(queue_.send_lock);
-            promote_locked(wakes, nullptr);
+            moved_in = promote_locked(wakes);
         }
         more = wakes.full();
         wakes.deliver();
+        if (moved_in != 0) tell_receivers(static_cast<std::uint64_t>(moved_in));
     }
 }
 
@@ -528,10 +420,10 @@ bool Channel::close_if_empty() noexcept {
     return true;
 }
 
-void Channel::mark_some(WaiterList& list, WakeList& wakes) noexcept {
-    for (Waiter* w = list.front(); w && !wakes.full(); w = w->next) {
-        // Relaxed: re-armed only under the lock that the caller holds.
-        if (w->word.load(std::memory_order_relaxed) != Waiter::kWoken) wakes.add(*w);
+void Channel::mark_some(LinkList& list, WakeList& wakes) noexcept {
+    for (Link* link = list.front(); link && !wakes.full(); link = link->next) {
+        // Relaxed: re-armed only under the locks of all its links, of which the caller holds one.
+        if (link->who->word.load(std::memory_order_relaxed) != Waiter::kWoken) wakes.add(*link->who);
     }
 }
 

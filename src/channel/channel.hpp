@@ -5,7 +5,7 @@
 //   n     append while fewer than n items are live and nobody is waiting for a place; otherwise stand in
 //         line with an *offer*, which the receiver that makes the place moves into the queue.
 //   0     hand the parcel to a waiting receiver; otherwise offer it, and a receiver takes it straight from
-//         the sender's memory.
+//         the sender's memory. A receiver that waits by a Watch takes offers only.
 // A drop-in's blocking send is an offer as well, one that is done when it is *taken*, at its position in
 // the order of the whole channel.
 //
@@ -40,8 +40,20 @@ enum class State : std::uint8_t { kOpen, kClosing, kClosed };
 enum class Direction : std::uint8_t { kRecv = 0, kSend = 1 };
 
 class Offer;
+class Select;
+class Watch;
 
 inline constexpr std::int64_t kUnbounded = -1;
+
+// A receive that waits in line.
+struct Receiver : Link {
+    Parcel* out = nullptr;  // where an item may be handed to it; nullptr: it is only told to look
+    Scratch* scratch = nullptr;
+    bool delivered = false;  // recv_lock
+    // It looks when it is woken, or passes the wake-up on. One that does not (a descriptor that somebody may
+    // watch) is told besides.
+    bool promises = true;
+};
 
 struct ChannelStats {
     std::uint64_t sent = 0;      // items that a send delivered, ever
@@ -78,7 +90,8 @@ public:
     // Blocks, detached. After kInterrupted the caller may simply call again: receivers keep no place.
     Status recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcept;
 
-    // After kOkOwing, detached: does what a bounded try could not (a wake-up, a promotion).
+    // Detached: wakes as many receivers as there are items for, and moves offers into free places. For what a
+    // bounded try could not do (kOkOwing), and for a wake-up that its receiver has no use for.
     void settle() noexcept;
 
     // A hint, without a lock: there may be something to receive, or an end to report.
@@ -113,24 +126,33 @@ public:
 
 private:
     friend class Offer;
-    struct Receiver;  // a blocked recv
+    friend class Select;
+    friend class Watch;
     enum Bit : std::uint32_t { kSendsClosed = 1, kClosedNow = 2, kOffersKept = 4 };
+    // How recv_locked() comes by the send lock where it needs it.
+    enum class SendLock : std::uint8_t { kTry, kTake, kHeld };
 
     template <bool kBounded>
     static bool acquire(SpinLock& lock) noexcept;
     bool append_locked(Parcel& parcel, std::int64_t sender) noexcept;
     bool hand_over_locked(Parcel& parcel, std::int64_t sender, WakeList& wakes) noexcept;
-    template <bool kBounded>
-    Status recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes, const Waiter* self) noexcept;
-    void take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) noexcept;
-    void promote_locked(WakeList& wakes, const Waiter* self) noexcept;
+    template <SendLock kSendLock>
+    Status recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes, int& moved_in) noexcept;
+    bool take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) noexcept;
+    int promote_locked(WakeList& wakes) noexcept;
     void promote_all() noexcept;
+    void link_locked(Receiver& receiver) noexcept;
+    void link_locked(Offer& offer) noexcept;
     void unlink_locked(Receiver& receiver) noexcept;
     void unlink_locked(Offer& offer) noexcept;
     void note_sender(std::int64_t sender) noexcept;
+    bool wake_one_locked(WakeList& wakes) noexcept;
     template <bool kBounded>
-    bool wake_receiver() noexcept;
-    static void mark_some(WaiterList& list, WakeList& wakes) noexcept;
+    bool wake_receivers(std::uint64_t count) noexcept;
+    // Published, or offered, `count`; then look for receivers: pairs with the fence of one that links, then looks.
+    // Detached.
+    void tell_receivers(std::uint64_t count) noexcept;
+    static void mark_some(LinkList& list, WakeList& wakes) noexcept;
     bool sends_closed() const noexcept {
         // Relaxed: written under send_lock, which the caller holds.
         return (bits_.load(std::memory_order_relaxed) & kSendsClosed) != 0;
@@ -154,47 +176,14 @@ private:
     std::atomic<std::uint32_t> bits_{0};             // written under send_lock
     std::atomic<std::uint32_t> offers_count_{0};     // written under send_lock
     std::atomic<std::uint32_t> receivers_count_{0};  // written under recv_lock
-    WaiterList offers_;                              // send_lock
-    WaiterList receivers_;                           // recv_lock
+    LinkList offers_;                                // send_lock
+    LinkList receivers_;                             // recv_lock
     // Items that went straight from sender to receiver. Written under both locks.
     std::atomic<std::uint64_t> direct_{0};
     std::atomic<std::uint64_t> direct_bytes_{0};
     std::atomic<std::int64_t> last_sender_{-1};  // a hint
     SpinBudget recv_spin_;
     SpinBudget send_spin_;
-};
-
-// A send that waits: a parcel that stands in line, in its sender's own memory.
-//
-// The parcel, and what its `data` points to, must stay put while the offer lives. The offer leaves the
-// channel before it goes: its destructor withdraws it, so an unwinding thread leaves nothing behind.
-class Offer : private Waiter {
-public:
-    // until_taken: done when a receiver took it (always so at capacity 0); otherwise when it has a place.
-    Offer(Channel& channel, Parcel& parcel, std::int64_t sender, bool until_taken) noexcept
-        : channel_(channel),
-          parcel_(parcel),
-          sender_(sender),
-          until_taken_(until_taken || channel.capacity() == 0) {}
-    ~Offer() { withdraw(); }
-
-    // Blocks, detached. kOk: sent, and the parcel is empty. kInterrupted: the offer keeps its place in
-    // line; wait again or withdraw. Anything else: withdrawn, and the parcel is as it was.
-    Status wait(const WaitFor& wait) noexcept;
-    // Detached. True: nothing was sent. False: it had been taken already.
-    bool withdraw() noexcept;
-
-private:
-    friend class Channel;
-    Status look_locked(WakeList& wakes) noexcept;
-
-    Channel& channel_;
-    Parcel& parcel_;
-    const std::int64_t sender_;
-    const bool until_taken_;
-    std::uint64_t position_ = 0;  // records published before it: its turn comes when those are gone
-    bool sent_ = false;           // send_lock
-    bool waited_ = false;         // the sender's own thread
 };
 
 // A counted reference to a channel of type T.

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <type_traits>
 #include <utility>
 
 namespace interpchannels {
@@ -41,11 +42,15 @@ void release_chain(Attachment* first) noexcept;
 inline constexpr std::size_t kInlineMax = 8192;
 
 // Where a received inline payload is put; lives on the receiver's stack and is deliberately left
-// uninitialised.
+// uninitialised: never write Scratch{}, which would zero it.
+//
+// It has no constructor, not even an empty one: g++ 12 takes the start of a constructor for the start of the object's
+// life, and where the address was computed before that, it gave the object and a neighbour the same place on
+// the stack (select() crashed by it, with link-time optimisation only).
 struct Scratch {
     alignas(16) std::byte bytes[kInlineMax];
-    Scratch() {}  // NOLINT(modernize-use-equals-default): `= default` would zero it in Scratch{}
 };
+static_assert(std::is_trivially_default_constructible_v<Scratch>);
 
 struct Parcel {
     const std::byte* data = nullptr;    // in a scratch of the owner's, or == heap

@@ -1,18 +1,24 @@
-// One blocked call, and the group of blocked calls that end together.
+// Who waits, where it stands in line, and the group of waits that end together.
+//
+// A Waiter is one wait: of a thread that sleeps, or of somebody who is told by a descriptor (notifier.hpp).
+// A Link is its place in one list of one channel; a select has one Waiter and a Link for each operation.
 //
 // Invariants:
 //  1. A waiter's word only says "look again". Why it was woken is not in it: the truth (an item, a place,
 //     closed, cancelled, ending) is read under the channel's lock, or from the flag that was set before
 //     the wake-up. So a wake-up may come early, twice, or for a reason that is gone, and does no harm.
-//  2. A waiter is linked into a list of its channel before it re-checks the condition, and whoever makes
-//     the condition true looks at the list afterwards: no wake-up is lost.
+//  2. A link is in a list of its channel before its owner re-checks the condition, and whoever makes the
+//     condition true looks at the list afterwards: no wake-up is lost.
 //  3. It leaves every list before its memory goes. Wakers set the word while they hold the lock that
 //     protects the list, and unpark() by address after unlocking.
+//  4. Whoever completes another's operation (hands it an item, takes its offer) claims its link first,
+//     holding the lock of the link's list: of a select's links one alone can be claimed.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
+#include "channel/notifier.hpp"
 #include "channel/park.hpp"
 #include "channel/spin_lock.hpp"
 
@@ -25,28 +31,56 @@ struct Waiter {
     static constexpr std::uint32_t kParked = 1;   // asleep, or about to be
     static constexpr std::uint32_t kWoken = 2;
 
+    Waiter() = default;
+    Waiter(Notifier* told, bool in_line) noexcept : notifier(told), listed(in_line) {}
+
     std::atomic<std::uint32_t> word{kWaiting};
-    Waiter* prev = nullptr;  // in the channel's list; protected by that list's lock
-    Waiter* next = nullptr;
-    bool linked = false;
+    // Set: no thread sleeps; the notifier is signalled instead, and where `listed`, has it in its ready list.
+    Notifier* const notifier = nullptr;
+    const bool listed = false;
+    Waiter* next_ready = nullptr;  // the notifier's
     Waiter* group_prev = nullptr;  // in the WaitGroup; protected by the group's lock
     Waiter* group_next = nullptr;
 
-    // Marks it woken. True where the caller must unpark(&word) once it holds no lock.
+    // Marks it woken. True where somebody has to be told of it once the caller holds no lock.
     [[nodiscard]] bool mark_woken() noexcept {
         // Release pairs with the acquire in sleep_until_woken(): the woken thread sees what the waker wrote, though
         // it takes the channel's lock before it relies on any of it.
-        return word.exchange(kWoken, std::memory_order_acq_rel) == kParked;
+        const std::uint32_t was = word.exchange(kWoken, std::memory_order_acq_rel);
+        return notifier ? was != kWoken : was == kParked;
+    }
+};
+
+struct Link {
+    Waiter* who = nullptr;
+    Link* prev = nullptr;  // these three are protected by the list's lock
+    Link* next = nullptr;
+    bool linked = false;
+    // A select's: which of its links was claimed. nullptr where there is but one.
+    std::atomic<Link*>* chosen = nullptr;
+
+    // False where another link of the same select was claimed already.
+    [[nodiscard]] bool claim() noexcept {
+        if (!chosen) return true;
+        Link* nobody = nullptr;
+        // Release pairs with the acquire of the select, which reads what is chosen. Only one can win; the
+        // locks of the links that lose are other locks, hence the exchange.
+        return chosen->compare_exchange_strong(nobody, this, std::memory_order_acq_rel);
+    }
+    // What was claimed could not be done. The caller wakes its select, whose other links may have been
+    // passed over meanwhile.
+    void unclaim() noexcept {
+        if (chosen) chosen->store(nullptr, std::memory_order_release);  // pairs as in claim()
     }
 };
 
 // Intrusive, first in, first out. Protected by whatever lock its owner says.
-class WaiterList {
+class LinkList {
 public:
     bool empty() const noexcept { return head_ == nullptr; }
-    Waiter* front() const noexcept { return head_; }
+    Link* front() const noexcept { return head_; }
 
-    void push_back(Waiter& w) noexcept {
+    void push_back(Link& w) noexcept {
         w.prev = tail_;
         w.next = nullptr;
         w.linked = true;
@@ -54,7 +88,7 @@ public:
         tail_ = &w;
     }
 
-    void remove(Waiter& w) noexcept {
+    void remove(Link& w) noexcept {
         (w.prev ? w.prev->next : head_) = w.next;
         (w.next ? w.next->prev : tail_) = w.prev;
         w.prev = w.next = nullptr;
@@ -64,32 +98,53 @@ public:
     void clear_after_fork() noexcept { head_ = tail_ = nullptr; }
 
 private:
-    Waiter* head_ = nullptr;
-    Waiter* tail_ = nullptr;
+    Link* head_ = nullptr;
+    Link* tail_ = nullptr;
 };
 
-// Wake-ups collected under a lock, delivered after it. Holds addresses only (see park.hpp).
+// Wake-ups collected under a lock, delivered after it. Holds addresses only (see park.hpp), and counts of
+// notifiers.
 class WakeList {
 public:
     static constexpr int kMax = 8;
+    WakeList() = default;
+    WakeList(const WakeList&) = delete;
+    WakeList& operator=(const WakeList&) = delete;
+
     // Room for two more is always left: an offer that moves in, and the receiver of its item.
     bool full() const noexcept { return count_ > kMax - 2; }
     // The caller holds the lock of the list that `w` is, or was just, linked into.
     void add(Waiter& w) noexcept {
-        if (w.mark_woken()) addresses_[count_++] = &w.word;
+        if (!w.mark_woken()) return;
+        if (w.notifier) {
+            if (w.listed) w.notifier->push(w);
+            w.notifier->ref();
+        }
+        wakes_[count_++] = {&w.word, w.notifier};
     }
     // Holding no lock.
     void deliver() noexcept {
-        for (int i = 0; i < count_; ++i) unpark(addresses_[i]);
+        for (int i = 0; i < count_; ++i) {
+            if (Notifier* const notifier = wakes_[i].notifier) {
+                notifier->signal();
+                notifier->unref();
+            } else {
+                unpark(wakes_[i].word);
+            }
+        }
         count_ = 0;
     }
 
 private:
-    const void* addresses_[kMax];
+    struct Wake {
+        const void* word;
+        Notifier* notifier;
+    };
+    Wake wakes_[kMax];
     int count_ = 0;
 };
 
-// The blocked calls of one interpreter: they end with it, and are counted.
+// The waits of one interpreter: they end with it. Its blocked threads are counted.
 class WaitGroup {
 public:
     // False where the group has ended; the waiter is then not entered.
@@ -150,8 +205,8 @@ public:
     }
     std::uint32_t pokes() const noexcept { return pokes_.load(std::memory_order_acquire); }
 
-    // How many calls are blocked and not yet woken, and how many ever were: no change in the second between
-    // two looks means that the same ones are.
+    // How many threads are blocked and not yet woken, and how many waits ever were: no change in the second
+    // between two looks means that the same ones are.
     struct Count {
         int blocked = 0;
         std::uint64_t ever = 0;
@@ -160,7 +215,7 @@ public:
         Count count;
         SpinGuard guard(lock_);
         for (Waiter* w = first_; w; w = w->group_next) {
-            if (w->word.load(std::memory_order_relaxed) != Waiter::kWoken) ++count.blocked;
+            if (!w->notifier && w->word.load(std::memory_order_relaxed) != Waiter::kWoken) ++count.blocked;
         }
         count.ever = ever_;
         return count;

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "channel/channel.hpp"
+#include "channel/offer.hpp"
 
 namespace interpchannels::testing {
 

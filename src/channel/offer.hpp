@@ -1,0 +1,50 @@
+// A send that waits: a parcel that stands in line, in its sender's own memory.
+//
+// Invariants:
+//  1. The parcel, and what its `data` points to, stay put while the offer lives. The offer leaves the channel
+//     before it goes: its destructor withdraws it, so an unwinding thread leaves nothing behind.
+//  2. It keeps its place in line until it is done, refused or withdrawn, whatever its sender does meanwhile.
+//  3. It is done once: whoever takes it, or moves it in, holds the send lock and has claimed it.
+#pragma once
+
+#include "channel/channel.hpp"
+
+namespace interpchannels {
+
+class Offer : private Link {
+public:
+    // until_taken: done when a receiver took it (always so at capacity 0); otherwise when it has a place.
+    Offer(Channel& channel, Parcel& parcel, std::int64_t sender, bool until_taken) noexcept
+        : Offer(channel, parcel, sender, until_taken, nullptr) {}
+    // With a notifier it is not waited for: look() again once the notifier's ready list has waiter().
+    Offer(Channel& channel, Parcel& parcel, std::int64_t sender, bool until_taken,
+          Notifier* notifier) noexcept;
+    ~Offer() { withdraw(); }
+
+    // Blocks, detached. kOk: sent, and the parcel is empty. kInterrupted: the offer keeps its place in
+    // line; wait again or withdraw. Anything else: withdrawn, and the parcel is as it was.
+    Status wait(const WaitFor& wait) noexcept;
+    // Detached; never waits. kOk; kWouldBlock: it stands (again) in line; kClosed or kNoMemory: withdrawn.
+    Status look() noexcept { return step(Status::kOk); }
+    // Detached. True: nothing was sent. False: it had been taken already.
+    bool withdraw() noexcept;
+
+    Waiter& waiter() noexcept { return me_; }
+
+private:
+    friend class Channel;
+    friend class Select;
+    Status step(Status leave) noexcept;
+    Status look_locked(WakeList& wakes) noexcept;
+
+    Waiter me_;
+    Channel& channel_;
+    Parcel& parcel_;
+    const std::int64_t sender_;
+    const bool until_taken_;
+    std::uint64_t position_ = 0;  // records published before it: its turn comes when those are gone
+    bool sent_ = false;           // send_lock
+    bool waited_ = false;         // the sender's own thread
+};
+
+}  // namespace interpchannels
