@@ -24,6 +24,7 @@ from interpchannels._interpchannels import (
     RecvChannel,
     SendChannel,
     __version__,
+    select,
 )
 from interpchannels._unbound import KEEP, UNBOUND, UNBOUND_ERROR, UNBOUND_REMOVE, UnboundItems
 from interpchannels._worker import RemoteError, Worker, spawn
@@ -50,6 +51,7 @@ __all__ = [
     "__version__",
     "create",
     "list_all",
+    "select",
     "spawn",
 ]
 

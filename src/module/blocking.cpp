@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "channel/offer.hpp"
+
 namespace interpchannels {
 namespace {
 
@@ -35,6 +37,18 @@ int raise_late(void* exception) {
     return -1;
 }
 
+// Takes over the exception of a signal handler, where nothing was sent.
+Status raise_now(PyObject* exception) {
+    PyErr_SetRaisedException(exception);
+    return Status::kInterrupted;
+}
+
+// The same where the parcel was taken meanwhile: the send succeeded, and the exception comes right after it.
+Status raise_after(PyObject* exception) {
+    if (Py_AddPendingCall(raise_late, exception) != 0) return raise_now(exception);
+    return Status::kOk;
+}
+
 }  // namespace
 
 void set_signal_thread(unsigned long ident) noexcept {
@@ -64,16 +78,7 @@ Status blocking_send(Context& context, Channel& channel, Parcel& parcel, bool un
         }
         PyObject* const exception = PyErr_GetRaisedException();
         const bool withdrawn = detached([&] { return offer.withdraw(); });
-        if (withdrawn) {
-            PyErr_SetRaisedException(exception);
-            return Status::kInterrupted;
-        }
-        // It was taken meanwhile: the send succeeded, and the exception comes right after it.
-        if (Py_AddPendingCall(raise_late, exception) != 0) {
-            PyErr_SetRaisedException(exception);
-            return Status::kInterrupted;
-        }
-        return Status::kOk;
+        return withdrawn ? raise_now(exception) : raise_after(exception);
     }
 }
 
@@ -97,6 +102,26 @@ Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch
         status = detached([&] { return channel.recv(parcel, scratch, wait); });
         if (status != Status::kInterrupted) return status;
         if (PyErr_CheckSignals() < 0) return status;
+    }
+}
+
+Status blocking_select(Context& context, Select& select, const SelectOp* ops, Nanos deadline) {
+    Status status = select.try_once();
+    if (status == Status::kOkOwing) {
+        detached([&] { ops[select.index()].channel->settle(); });
+        return Status::kOk;
+    }
+    if (status == Status::kWouldBlock && deadline == 0) return Status::kTimeout;
+    if (status != Status::kWouldBlock && status != Status::kContended) return status;
+
+    for (;;) {
+        const WaitFor wait = wait_for(context, deadline, nullptr);
+        status = detached([&] { return select.wait(wait); });
+        if (status != Status::kInterrupted) return status;
+        if (PyErr_CheckSignals() == 0) continue;
+        PyObject* const exception = PyErr_GetRaisedException();
+        const bool withdrawn = detached([&] { return select.withdraw(); });
+        return withdrawn ? raise_now(exception) : raise_after(exception);
     }
 }
 

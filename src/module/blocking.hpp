@@ -9,6 +9,7 @@
 #include <atomic>
 
 #include "channel/channel.hpp"
+#include "channel/select.hpp"
 #include "crossing/context.hpp"
 
 namespace interpchannels {
@@ -21,6 +22,10 @@ Status blocking_send(Context& context, Channel& channel, Parcel& parcel, bool un
 // kOk and the parcel; kClosed, kTimeout, kCancelled, kEnding; kInterrupted with an exception set.
 Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch, Nanos deadline,
                      const std::atomic<bool>* cancelled);
+
+// kOk: operation select.index() was done; kClosed, kCancelled: that it cannot be; kTimeout, kEnding, kNoMemory;
+// kInterrupted with an exception set, and nothing was done.
+Status blocking_select(Context& context, Select& select, const SelectOp* ops, Nanos deadline);
 
 // The deadline that a Python timeout means: None or infinity is kNever, 0 is 0 ("try once"). False with
 // TypeError or ValueError set.

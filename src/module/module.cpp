@@ -170,8 +170,36 @@ PyObject* process_stats_now(PyObject*, PyObject*) {
                          static_cast<long long>(Interpreter::outstanding_loans()));
 }
 
+constexpr const char* select_doc =
+    "select(*operations, timeout=None[, default])\n\n"
+    "Do one of several operations, whichever can be done first, and return (end, value).\n\n"
+    "Each operation is a RecvChannel, to receive from it, or a tuple (SendChannel, object), to send. "
+    "Exactly one\n"
+    "is done. Where several can be done one is chosen at random, each with the same chance. `end` is the "
+    "object\n"
+    "that was passed, `value` what was received, or None for a send.\n\n"
+    "Waits until one can be done, at most `timeout` seconds (None: without bound; 0: tries once), then "
+    "raises\n"
+    "TimeoutError; with `default`, returns that instead, at once where no timeout is given. A closed "
+    "channel is\n"
+    "ready: ChannelClosedError, which names it. NotShareableError where an object cannot cross: nothing "
+    "was done\n"
+    "then. ValueError without an operation. KeyboardInterrupt at once in the main thread. From any thread "
+    "of the\n"
+    "interpreter that holds the ends.\n\n"
+    ">>> recv, send = interpchannels.create()\n"
+    ">>> other, spare = interpchannels.create()\n"
+    ">>> send.send('first')\n"
+    ">>> end, value = interpchannels.select(recv, other)\n"
+    ">>> end is recv, value\n"
+    "(True, 'first')\n"
+    ">>> interpchannels.select(recv, other, default='nothing there')\n"
+    "'nothing there'";
+
 PyMethodDef package_functions[] = {
     {"_create_ends", create_ends, METH_VARARGS, nullptr},
+    {"select", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(select_ops)),
+     METH_FASTCALL | METH_KEYWORDS, select_doc},
     {"_end_from_id", end_from_id, METH_VARARGS, nullptr},
     {"_list_channels", list_package_channels, METH_NOARGS, nullptr},
     {"_load_reference", load_reference, METH_O, nullptr},

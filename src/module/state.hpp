@@ -22,6 +22,16 @@ struct ModuleState : Context {
     PyTypeObject* drop_in_send_type = nullptr;
     PyTypeObject* drop_in_recv_type = nullptr;
 
+    // Draws the order in which select() looks: Steele, Lea and Flood's SplitMix64 ("Fast Splittable Pseudorandom
+    // Number Generators", OOPSLA 2014). Under the interpreter's GIL.
+    std::uint64_t random = static_cast<std::uint64_t>(now());
+    std::uint64_t next_random() noexcept {
+        std::uint64_t z = random += 0x9E3779B97F4A7C15ULL;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+        return z ^ (z >> 31);
+    }
+
     bool ready = false;
 };
 
@@ -50,6 +60,9 @@ int add_end_types(PyObject* module, ModuleState& state);
 PyObject* create_ends(PyObject* module, PyObject* args);
 PyObject* end_from_id(PyObject* module, PyObject* args);
 PyObject* list_package_channels(PyObject* module, PyObject*);
+
+// select.cpp
+PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
 // channel_id.cpp
 int add_channel_id_type(PyObject* module, ModuleState& state);
