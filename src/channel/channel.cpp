@@ -125,9 +125,13 @@ Status Channel::try_send(Parcel& parcel, std::int64_t sender) noexcept {
 // recv_lock. True where nobody else needs to be woken for the same item: somebody was who promises to look,
 // or nobody is left. False where the wakes are full.
 bool Channel::wake_one_locked(WakeList& wakes) noexcept {
-    while (!receivers_.empty()) {
+    for (Link *link = receivers_.front(), *next = nullptr; link; link = next) {
         if (wakes.full()) return false;
-        auto& receiver = static_cast<Receiver&>(*receivers_.front());
+        next = link->next;
+        auto& receiver = static_cast<Receiver&>(*link);
+        // At capacity 0 who can be handed an item never stands beside an offer, but beside its own (a select
+        // that does both): it is not to be woken by itself.
+        if (capacity_ == 0 && receiver.out) continue;
         unlink_locked(receiver);
         wakes.add(*receiver.who);
         if (receiver.promises) break;
@@ -153,7 +157,11 @@ void Channel::tell_receivers(std::uint64_t count) noexcept {
     if (receivers_count_.load(std::memory_order_relaxed) != 0) wake_receivers<false>(count);
 }
 
+// In the child of a fork, where the channel is abandoned, the lists stay empty: `linked` alone is kept.
+
 void Channel::link_locked(Receiver& receiver) noexcept {
+    receiver.linked = true;
+    if (abandoned()) return;
     receivers_.push_back(receiver);
     // Relaxed: one writer (recv_lock); the fences named in channel.hpp order it for its readers. So for all four.
     receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -161,16 +169,22 @@ void Channel::link_locked(Receiver& receiver) noexcept {
 
 void Channel::link_locked(Offer& offer) noexcept {
     offer.position_ = queue_.published();
+    offer.linked = true;
+    if (abandoned()) return;
     offers_.push_back(offer);
     offers_count_.store(offers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 void Channel::unlink_locked(Receiver& receiver) noexcept {
+    receiver.linked = false;
+    if (abandoned()) return;
     receivers_.remove(receiver);
     receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
 void Channel::unlink_locked(Offer& offer) noexcept {
+    offer.linked = false;
+    if (abandoned()) return;
     offers_.remove(offer);
     offers_count_.store(offers_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
@@ -420,10 +434,22 @@ bool Channel::close_if_empty() noexcept {
     return true;
 }
 
+// The list's lock. Who was marked stays in the list until it looks, and is passed over.
 void Channel::mark_some(LinkList& list, WakeList& wakes) noexcept {
     for (Link* link = list.front(); link && !wakes.full(); link = link->next) {
         // Relaxed: re-armed only under the locks of all its links, of which the caller holds one.
         if (link->who->word.load(std::memory_order_relaxed) != Waiter::kWoken) wakes.add(*link->who);
+    }
+}
+
+// recv_lock: takes the watches out of the line and tells them.
+void Channel::tell_watches(WakeList& wakes) noexcept {
+    for (Link *link = receivers_.front(), *next = nullptr; link && !wakes.full(); link = next) {
+        next = link->next;
+        auto& receiver = static_cast<Receiver&>(*link);
+        if (receiver.out) continue;
+        unlink_locked(receiver);
+        wakes.add(*receiver.who);
     }
 }
 
@@ -434,6 +460,7 @@ void Channel::wake_all() noexcept {
         WakeList wakes;
         {
             SpinGuard guard(queue_.recv_lock);
+            tell_watches(wakes);
             mark_some(receivers_, wakes);
         }
         more = wakes.full();
@@ -486,7 +513,7 @@ void Channel::clear_sender(std::int64_t interp, std::uint8_t remove_op) noexcept
 }
 
 void Channel::abandon_in_child() noexcept {
-    bits_.store(kSendsClosed | kClosedNow, std::memory_order_seq_cst);
+    bits_.store(kSendsClosed | kClosedNow | kAbandoned, std::memory_order_seq_cst);
     queue_.abandon();
     queue_.send_lock.unlock();
     queue_.recv_lock.unlock();

@@ -138,7 +138,9 @@ void Select::link_all() noexcept {
     for (std::size_t i = 0; i < count_; ++i) {
         Case& c = cases_[i];
         if (c.offer) {
-            if (!c.offer->linked) ops_[i].channel->link_locked(*c.offer);
+            if (c.offer->linked) continue;
+            ops_[i].channel->link_locked(*c.offer);
+            c.fresh = true;
         } else {
             if (!c.receiver.linked) ops_[i].channel->link_locked(c.receiver);
             c.stood = true;
@@ -165,6 +167,16 @@ void Select::pass_on() noexcept {
     for (std::size_t i = 0; i < count_; ++i) {
         if (!std::exchange(cases_[i].stood, false) || i == index_) continue;
         ops_[i].channel->settle();
+    }
+}
+
+// Holding no lock: as in Offer::step(), an offer that stands is there to be taken. Those who could be handed it
+// were not there; others may wait to be told.
+void Select::tell() noexcept {
+    for (std::size_t i = 0; i < count_; ++i) {
+        if (std::exchange(cases_[i].fresh, false) && cases_[i].offer->until_taken_) {
+            ops_[i].channel->tell_receivers(1);
+        }
     }
 }
 
@@ -222,6 +234,7 @@ Status Select::wait(const WaitFor& wait) noexcept {
             pass_on();
             return status;
         }
+        tell();
         // Re-armed, then look: pairs with the fences of who sets a flag, then wakes.
         std::atomic_thread_fence(std::memory_order_seq_cst);
         if (!in_group.enter() || must_leave(wait) != Status::kOk || any_cancelled()) continue;

@@ -63,6 +63,7 @@ private:
         Receiver receiver;
         std::optional<Offer> offer;
         bool stood = false;  // the receiver was linked, and nobody has looked for it since
+        bool fresh = false;  // the offer has just been linked
     };
 
     bool prepare() noexcept;
@@ -74,6 +75,7 @@ private:
     void link_all() noexcept;
     void unlink(bool offers_too) noexcept;
     void pass_on() noexcept;
+    void tell() noexcept;
     bool maybe_ready(const WaitFor& wait) const noexcept;
     bool any_cancelled() const noexcept;
 
