@@ -77,6 +77,7 @@ Status Offer::step(Status leave) noexcept {
             status = leave;
         }
     }
+    stands_ = linked;
     c.queue_.send_lock.unlock();
     if (rendezvous) c.queue_.recv_lock.unlock();
     wakes.deliver();
@@ -132,6 +133,7 @@ bool Offer::withdraw() noexcept {
     Channel& c = channel_;
     c.queue_.send_lock.lock();  // whoever takes an offer holds it
     if (linked) c.unlink_locked(*this);
+    stands_ = false;
     const bool sent = sent_;
     c.queue_.send_lock.unlock();
     return !sent;

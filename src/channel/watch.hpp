@@ -40,6 +40,8 @@ public:
     Status try_arm(const std::atomic<bool>* cancelled, WaitGroup* group) noexcept;
     // Its owner was told and has tried to receive: what it owed is paid.
     void looked() noexcept { armed_ = false; }
+    // There is something to cancel().
+    bool armed() const noexcept { return armed_; }
 
     // Leaves the line, and passes on a wake-up that nobody has looked for. Detached; idempotent.
     void cancel() noexcept;

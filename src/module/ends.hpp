@@ -1,6 +1,7 @@
 // What the files of the end types share: the object, its errors, and the methods that each file has.
 //
-// ends.cpp makes the two types and their method tables; send_recv.cpp has what waits for one item.
+// ends.cpp makes the two types and their method tables; send_recv.cpp has what waits for one item, async.cpp what
+// event loops wait for.
 #pragma once
 
 #include <initializer_list>
@@ -49,5 +50,12 @@ PyObject* send_send_nowait(PyObject* self, PyObject* obj);
 PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 PyObject* recv_next(PyObject* self);
+
+// --- async.cpp ---
+
+PyObject* recv_recv_async(PyObject* self, PyObject*);
+PyObject* recv_anext(PyObject* self);
+PyObject* recv_fileno(PyObject* self, PyObject*);
+PyObject* send_send_async(PyObject* self, PyObject* obj);
 
 }  // namespace interpchannels

@@ -196,6 +196,7 @@ PyObject* receive(EndObject& self, Nanos deadline, Status& status) {
     Parcel parcel;
     status = blocking_recv(*self.state, self.handle.channel(), parcel, scratch, deadline,
                            &self.handle.closed_flag());
+    self.handle.refresh_hint();
     // Where this was the last handle, closing it closed the channel too; but what was left was dropped, not
     // drained.
     if (status == Status::kClosed && self.handle.closed()) status = Status::kCancelled;

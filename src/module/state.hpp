@@ -15,6 +15,9 @@ struct ModuleState : Context {
     PyObject* not_empty_error = nullptr;
     PyTypeObject* channel_info_type = nullptr;
     PyTypeObject* stats_type = nullptr;
+    PyTypeObject* async_type = nullptr;
+    PyTypeObject* reactor_type = nullptr;
+    PyObject* enter_loop = nullptr;  // interpchannels._async's, from the first wait on
 
     // From the package: the object that stands for an item whose interpreter has ended.
     PyObject* unbound = nullptr;
@@ -63,6 +66,13 @@ PyObject* list_package_channels(PyObject* module, PyObject*);
 
 // select.cpp
 PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+
+// async.cpp
+int add_async_types(PyObject* module, ModuleState& state);
+
+// reactor.cpp
+int add_reactor_type(PyObject* module, ModuleState& state);
+PyObject* make_reactor(PyObject* module, PyObject*);
 
 // channel_id.cpp
 int add_channel_id_type(PyObject* module, ModuleState& state);
