@@ -147,7 +147,8 @@ private:
     void unlink_locked(Receiver& receiver) noexcept;
     void unlink_locked(Offer& offer) noexcept;
     bool abandoned() const noexcept {
-        return (bits_.load(std::memory_order_relaxed) & kAbandoned) != 0;  // set while there is but one thread
+        return (bits_.load(std::memory_order_relaxed) & kAbandoned) !=
+               0;  // set while there is but one thread
     }
     void note_sender(std::int64_t sender) noexcept;
     bool wake_one_locked(WakeList& wakes) noexcept;

@@ -61,6 +61,9 @@ void finish(AsyncObject& self) {
 // --- the steps of an operation: kOk, and `result`; kWouldBlock: it stands in line, and has a future to await;
 // kInterrupted with an exception set; or why it cannot be ---
 
+constexpr std::int64_t kReceives = -1;
+
+// A future of the running loop's, for one that stands in line or is about to.
 Status ensure_future(AsyncObject& self, std::int64_t sender) {
     return join_loop(*self.end->state, *self.standing, sender) ? Status::kWouldBlock : Status::kInterrupted;
 }
@@ -72,7 +75,8 @@ Status receive_now(AsyncObject& self, PyObject*& result) {
     Parcel parcel;
     Status status = channel.try_recv(parcel, scratch);
     // It was told, and this was the look that it owed.
-    if (status != Status::kContended && self.standing && self.standing->told) self.standing->watch->looked();
+    if (status != Status::kContended && self.standing && self.standing->told)
+        self.standing->watch->looked();
     if (status == Status::kOkOwing) {
         detached([&] { channel.settle(); });
         status = Status::kOk;
@@ -96,7 +100,8 @@ Status receive_step(AsyncObject& self, PyObject*& result) {
             if (!self.standing) return Status::kInterrupted;
         }
         Standing& standing = *self.standing;
-        if (!standing.future && ensure_future(self, -1) != Status::kWouldBlock) return Status::kInterrupted;
+        if (!standing.future && ensure_future(self, kReceives) != Status::kWouldBlock)
+            return Status::kInterrupted;
         const bool told = std::exchange(standing.told, false);
         WaitGroup* const group = &end.state->interpreter->waits();
         status = standing.watch->try_arm(&end.handle.closed_flag(), group);
@@ -166,15 +171,16 @@ PySendResult advance(AsyncObject& self, PyObject* argument, PyObject** result) {
         }
         PyObject* value = nullptr;
         Status status = Status::kWouldBlock;
-        const Standing* const standing = self.standing;
-        if (standing && !standing->told && !standing->ending) {
+        if (const Standing* const standing = self.standing;
+            standing && !standing->told && !standing->ending) {
             // Somebody else completed its future: it still stands in line.
-            status = ensure_future(self, -1);
+            status = ensure_future(self, kReceives);
         } else {
             status = self.kind == Kind::kSend ? send_step(self) : receive_step(self, value);
         }
-        if (status != Status::kWouldBlock) return conclude(self, status, value, result);
-        self.iterator = PyObject_CallMethod(self.standing->future, "__await__", nullptr);
+        const Standing* const standing = self.standing;
+        if (status != Status::kWouldBlock || !standing) return conclude(self, status, value, result);
+        self.iterator = PyObject_CallMethod(standing->future, "__await__", nullptr);
         if (!self.iterator) return conclude(self, Status::kInterrupted, nullptr, result);
         argument = Py_None;
     }
@@ -229,7 +235,8 @@ void raise_thrown(PyObject* const* args, Py_ssize_t nargs) {
     } else if (PyExceptionClass_Check(args[0])) {
         PyErr_SetObject(args[0], nargs > 1 && args[1] != Py_None ? args[1] : nullptr);
     } else {
-        PyErr_SetString(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException");
+        PyErr_SetString(PyExc_TypeError,
+                        "exceptions must be classes or instances deriving from BaseException");
     }
 }
 
@@ -263,7 +270,9 @@ PyObject* async_close(PyObject* object, PyObject*) {
     Py_RETURN_NONE;
 }
 
-PyObject* async_name(PyObject* object, void*) { return PyUnicode_FromString(name_of(async_of(object).kind)); }
+PyObject* async_name(PyObject* object, void*) {
+    return PyUnicode_FromString(name_of(async_of(object).kind));
+}
 PyObject* async_running(PyObject* object, void*) { return PyBool_FromLong(async_of(object).running); }
 
 PyObject* async_repr(PyObject* object) {
@@ -290,7 +299,8 @@ void async_finalize(PyObject* object) {
     AsyncObject& self = async_of(object);
     if (self.phase != Phase::kNew) return;
     PyObject* const pending = PyErr_GetRaisedException();
-    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited", name_of(self.kind)) < 0) {
+    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited", name_of(self.kind)) <
+        0) {
         PyErr_WriteUnraisable(object);
     }
     PyErr_SetRaisedException(pending);

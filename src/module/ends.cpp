@@ -221,11 +221,13 @@ PyMethodDef recv_methods[] = {
      "recv_nowait([default])\n\nThe next item; where there is none now, `default`, or ChannelEmptyError.\n"
      "ChannelClosedError when the channel is closed and drained, default or not. Never blocks."},
     {"recv_async", recv_recv_async, METH_NOARGS,
-     "recv_async($self)\n--\n\nA coroutine that returns the next item; where there is none, it waits on the "
+     "recv_async($self)\n--\n\nA coroutine that returns the next item; where there is none, it waits on "
+     "the "
      "running\n"
      "asyncio event loop, in line with those who block in recv().\n\nOne that is cancelled has taken "
      "nothing. ChannelClosedError when the channel is closed and\n"
-     "drained, this handle is closed, or the interpreter ends. For a timeout use asyncio.timeout(). May be\n"
+     "drained, this handle is closed, or the interpreter ends. For a timeout use asyncio.timeout(). May "
+     "be\n"
      "awaited in any thread of the interpreter that holds this end.\n\n"
      ">>> import asyncio\n"
      ">>> recv, send = interpchannels.create()\n"
@@ -259,7 +261,8 @@ PyMethodDef send_methods[] = {
      "NotShareableError where obj cannot cross. A send that fails leaves nothing in the channel. From any\n"
      "thread of the interpreter that holds this end."},
     {"send_nowait", send_send_nowait, METH_O,
-     "send_nowait($self, obj, /)\n--\n\nLike send(), but ChannelFullError where it would wait. At capacity 0 "
+     "send_nowait($self, obj, /)\n--\n\nLike send(), but ChannelFullError where it would wait. At capacity "
+     "0 "
      "it finds\n"
      "receivers that are blocked in recv(), not those in recv_async()."},
     {"send_async", send_send_async, METH_O,
@@ -268,7 +271,8 @@ PyMethodDef send_methods[] = {
      "event loop, in line with those who block in send().\n\nOne that is cancelled is withdrawn, and obj "
      "is not sent; unless a receiver was quicker: then obj\n"
      "was sent, and the CancelledError has the attribute `sent`, which is True. ChannelClosedError;\n"
-     "NotShareableError where obj cannot cross. May be awaited in any thread of the interpreter that holds\n"
+     "NotShareableError where obj cannot cross. May be awaited in any thread of the interpreter that "
+     "holds\n"
      "this end.\n\n"
      ">>> import asyncio\n"
      ">>> recv, send = interpchannels.create(capacity=1)\n"
@@ -302,9 +306,10 @@ PyType_Slot recv_slots[] = {
     {Py_tp_iternext, reinterpret_cast<void*>(recv_next)},
     {Py_am_aiter, reinterpret_cast<void*>(PyObject_SelfIter)},
     {Py_am_anext, reinterpret_cast<void*>(recv_anext)},
-    {Py_tp_doc, const_cast<char*>("The receiving end of a channel: made by create(), or received.\n\n"
-                                  "Iterating, with for or async for, receives until the channel is closed and "
-                                  "drained.")},
+    {Py_tp_doc,
+     const_cast<char*>("The receiving end of a channel: made by create(), or received.\n\n"
+                       "Iterating, with for or async for, receives until the channel is closed and "
+                       "drained.")},
     {0, nullptr},
 };
 

@@ -36,10 +36,9 @@ void for_each_object(ModuleState& s, Visit visit) {
                                   &s.full_error,          &s.not_empty_error,      &s.unbound,
                                   &s.enter_loop};
     for (PyObject** object : objects) visit(*object);
-    PyTypeObject** const types[] = {&s.recv_type,         &s.send_type,         &s.channel_id_type,
-                                    &s.memory_type,       &s.channel_info_type, &s.stats_type,
-                                    &s.drop_in_send_type, &s.drop_in_recv_type, &s.async_type,
-                                    &s.reactor_type};
+    PyTypeObject** const types[] = {
+        &s.recv_type,  &s.send_type,         &s.channel_id_type,   &s.memory_type, &s.channel_info_type,
+        &s.stats_type, &s.drop_in_send_type, &s.drop_in_recv_type, &s.async_type,  &s.reactor_type};
     for (PyTypeObject** type : types) visit(*reinterpret_cast<PyObject**>(type));
 }
 

@@ -187,7 +187,8 @@ bool join_loop(ModuleState& state, Standing& standing, std::int64_t sender) {
     if (!both) return false;
     PyObject* reactor = nullptr;
     PyObject* future = nullptr;
-    if (!PyArg_ParseTuple(both.get(), "O!O:enter_loop", state.reactor_type, &reactor, &future)) return false;
+    if (!PyArg_ParseTuple(both.get(), "O!O:enter_loop", state.reactor_type, &reactor, &future))
+        return false;
     Py_XSETREF(standing.future, Py_NewRef(future));
     if (standing.reactor) return true;
     standing.reactor = reinterpret_cast<ReactorObject*>(Py_NewRef(reactor));
@@ -208,7 +209,8 @@ bool join_loop(ModuleState& state, Standing& standing, std::int64_t sender) {
 bool leave_line(Standing& standing) {
     // First, so that wake() passes it over while this thread is detached.
     Py_CLEAR(standing.future);
-    const bool stands = standing.offer ? standing.offer->stands() : standing.watch && standing.watch->armed();
+    const bool stands =
+        standing.offer ? standing.offer->stands() : standing.watch && standing.watch->armed();
     if (!stands) return true;
     const bool withdrawn = detached([&] {
         if (standing.offer) return standing.offer->withdraw();
