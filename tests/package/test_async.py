@@ -490,9 +490,7 @@ def drain(recv):
 
 def test_ten_thousand_random_cancellations_lose_nothing(kind, capacity):
     recv, send = interpchannels.create(capacity)
-    result = run(
-        async_functions.traffic(recv, send, 0, 3_000, seed=1, cancellations=10_000), kind
-    )
+    result = run(async_functions.traffic(recv, send, 0, 3_000, seed=1, cancellations=10_000), kind)
     assert account([result], drain(recv)) >= 10_000
     assert nobody_waits(recv)
     assert sorted(result[0]) == list(range(3_000))
@@ -785,25 +783,24 @@ def test_an_interpreters_end_ends_the_waits_of_its_loops():
 
 
 def test_the_main_interpreters_exit_ends_a_worker_that_iterates():
-    run_quietly(
+    # What it says on stderr is left alone: 3.13.0's threading complains at the end of any interpreter in which
+    # current_thread() was asked for.
+    done = run_script(
         """
-        import interpchannels, async_functions, support
+        import sys
+        sys.path.append(sys.argv[1])
+        import interpchannels, async_functions
         recv, send = interpchannels.create(1)
         back, reply = interpchannels.create()
-        worker = interpchannels.spawn(async_functions.echo, recv, reply)
+        interpchannels.spawn(async_functions.echo, recv, reply)
         recv.close()
         send.send(1)
-        assert back.recv() == 1
+        print(back.recv())
         # `send` goes with this interpreter's handles, and so the Worker's iteration ends.
         """,
-        env={"PYTHONPATH": os.pathsep.join(search_path_here())},
+        args=(os.path.dirname(__file__),),
     )
-
-
-def search_path_here():
-    from support import search_path
-
-    return [os.path.dirname(__file__), *search_path()]
+    assert done.stdout == "1\n"
 
 
 def test_a_loop_in_a_thread_at_exit():
