@@ -392,14 +392,17 @@ void Channel::close_sends(bool keep_offers) noexcept {
 
 void Channel::close_now(Queue::Contents* left) noexcept {
     Queue::Contents contents;
+    std::uint64_t dropped = 0;
     {
         SpinGuard receive(queue_.recv_lock);
         SpinGuard send(queue_.send_lock);
         const std::uint32_t bits = bits_.load(std::memory_order_relaxed);
         if (bits & kClosedNow) return;
         bits_.store(bits | kSendsClosed | kClosedNow, std::memory_order_release);  // as in close_sends()
+        dropped = queue_.live();
         contents = queue_.detach_all();
     }
+    tally_.add_dropped(dropped);
     wake_all();
     if (left) {
         *left = contents;
@@ -418,13 +421,6 @@ bool Channel::close_if_empty() noexcept {
     }
     wake_all();
     return true;
-}
-
-void Channel::mark_some(LinkList& list, WakeList& wakes) noexcept {
-    for (Link* link = list.front(); link && !wakes.full(); link = link->next) {
-        // Relaxed: re-armed only under the locks of all its links, of which the caller holds one.
-        if (link->who->word.load(std::memory_order_relaxed) != Waiter::kWoken) wakes.add(*link->who);
-    }
 }
 
 void Channel::wake_all() noexcept {
@@ -492,6 +488,7 @@ void Channel::abandon_in_child() noexcept {
     queue_.recv_lock.unlock();
     receivers_.clear_after_fork();
     offers_.clear_after_fork();
+    tally_.abandon_in_child();
     receivers_count_.store(0, std::memory_order_seq_cst);
     offers_count_.store(0, std::memory_order_seq_cst);
 }

@@ -32,6 +32,7 @@
 #include "channel/queue.hpp"
 #include "channel/spin_budget.hpp"
 #include "channel/status.hpp"
+#include "channel/tally.hpp"
 #include "channel/waiter.hpp"
 
 namespace interpchannels {
@@ -103,7 +104,7 @@ public:
     // --- closing; all idempotent ---
     // No more sends. With keep_offers, senders that are blocked may still be received from.
     void close_sends(bool keep_offers) noexcept;
-    // Nothing any more: who waits is woken, what is queued is released; or, with `left`, handed to the
+    // Nothing any more: who waits is woken, what is queued is released and done with; or, with `left`, handed to the
     // caller, who releases it with Queue::release() where it is best done.
     void close_now(Queue::Contents* left = nullptr) noexcept;
     // The same where there is neither an item nor an offer; false otherwise, and nothing happened.
@@ -117,6 +118,9 @@ public:
         return queue_.live() + offers_count_.load(std::memory_order_relaxed);
     }
     ChannelStats stats() const noexcept;
+
+    // Which items are done with (see tally.hpp). What a close drops is.
+    Tally& tally() noexcept { return tally_; }
 
     // The interpreter ended: its items become unbound, or are removed where their op is `remove_op`.
     void clear_sender(std::int64_t interp, std::uint8_t remove_op) noexcept;
@@ -152,7 +156,6 @@ private:
     // Published, or offered, `count`; then look for receivers: pairs with the fence of one that links, then looks.
     // Detached.
     void tell_receivers(std::uint64_t count) noexcept;
-    static void mark_some(LinkList& list, WakeList& wakes) noexcept;
     bool sends_closed() const noexcept {
         // Relaxed: written under send_lock, which the caller holds.
         return (bits_.load(std::memory_order_relaxed) & kSendsClosed) != 0;
@@ -184,6 +187,7 @@ private:
     std::atomic<std::int64_t> last_sender_{-1};  // a hint
     SpinBudget recv_spin_;
     SpinBudget send_spin_;
+    Tally tally_{queue_};
 };
 
 // A counted reference to a channel of type T.

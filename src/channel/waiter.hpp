@@ -144,6 +144,14 @@ private:
     int count_ = 0;
 };
 
+// Collects those of the list that were not woken yet, as many as there is room for. The list's lock.
+inline void mark_some(const LinkList& list, WakeList& wakes) noexcept {
+    for (Link* link = list.front(); link && !wakes.full(); link = link->next) {
+        // Relaxed: re-armed only under the locks of all its links, of which the caller holds one.
+        if (link->who->word.load(std::memory_order_relaxed) != Waiter::kWoken) wakes.add(*link->who);
+    }
+}
+
 // The waits of one interpreter: they end with it. Its blocked threads are counted.
 class WaitGroup {
 public:

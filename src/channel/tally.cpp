@@ -1,0 +1,79 @@
+#include "channel/tally.hpp"
+
+#include <algorithm>
+
+#include "channel/blocked.hpp"
+
+namespace interpchannels {
+
+bool Tally::add_done() noexcept {
+    WakeList wakes;
+    {
+        SpinGuard guard(lock_);
+        if (all_done_locked()) return false;
+        ++done_;
+        if (all_done_locked()) mark_some(joiners_, wakes);
+    }
+    wake_all(wakes);
+    return true;
+}
+
+void Tally::add_dropped(std::uint64_t count) noexcept {
+    WakeList wakes;
+    {
+        SpinGuard guard(lock_);
+        // Fewer, where items that were still queued were called done.
+        done_ += std::min(count, queue_.published() - done_);
+        if (all_done_locked()) mark_some(joiners_, wakes);
+    }
+    wake_all(wakes);
+}
+
+std::uint64_t Tally::unfinished() noexcept {
+    SpinGuard guard(lock_);
+    return queue_.published() - done_;
+}
+
+// Delivers the first few wake-ups, then the rest. Holding no lock.
+void Tally::wake_all(WakeList& wakes) noexcept {
+    for (;;) {
+        const bool more = wakes.full();
+        wakes.deliver();
+        if (!more) return;
+        SpinGuard guard(lock_);
+        mark_some(joiners_, wakes);
+    }
+}
+
+Status Tally::wait(const WaitFor& wait) noexcept {
+    const Nanos slice_end = end_of_slice(wait);
+    Waiter waiter;
+    Link me;
+    me.who = &waiter;
+    InGroup in_group(wait.group, waiter);
+    Status woken = Status::kOk;
+    for (;;) {
+        Status status = woken != Status::kOk ? woken : must_leave(wait);
+        {
+            SpinGuard guard(lock_);
+            const bool done = all_done_locked();
+            if (done || status != Status::kOk) {
+                if (me.linked) joiners_.remove(me);
+                return done ? Status::kOk : status;
+            }
+            if (!me.linked) joiners_.push_back(me);
+            waiter.word.store(Waiter::kWaiting, std::memory_order_relaxed);  // the lock orders it
+        }
+        std::atomic_thread_fence(std::memory_order_seq_cst);  // as in Offer::wait(), for the group
+        if (!in_group.enter() || must_leave(wait) != Status::kOk) continue;  // the next look says why
+        woken = sleep_until_woken(waiter, wait, slice_end);
+    }
+}
+
+void Tally::abandon_in_child() noexcept {
+    lock_.unlock();
+    joiners_.clear_after_fork();
+    done_ = queue_.published();
+}
+
+}  // namespace interpchannels
