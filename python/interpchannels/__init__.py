@@ -26,6 +26,7 @@ from interpchannels._interpchannels import (
     __version__,
     select,
 )
+from interpchannels._queue import Queue
 from interpchannels._unbound import KEEP, UNBOUND, UNBOUND_ERROR, UNBOUND_REMOVE, UnboundItems
 from interpchannels._worker import RemoteError, Worker, spawn
 
@@ -44,6 +45,7 @@ __all__ = [
     "ChannelStats",
     "ItemInterpreterDestroyed",
     "NotShareableError",
+    "Queue",
     "RecvChannel",
     "RemoteError",
     "SendChannel",

@@ -6,6 +6,7 @@
 
 import queue
 import sys
+from collections.abc import Callable
 from types import GenericAlias, TracebackType
 from typing import (
     Any,
@@ -160,6 +161,14 @@ def _create_ends(
 def _end_from_id(
     id: int, direction: int, process: int, /
 ) -> RecvChannel[Any] | SendChannel[Any]: ...
+
+# Of a Queue, by its receiving end: make(recv, send) returns a cls.
+def _set_queue_type(
+    cls: type, make: Callable[[RecvChannel[Any], SendChannel[Any]], Any], /
+) -> None: ...
+def _task_done(end: RecvChannel[Any], /) -> None: ...
+def _join_tasks(end: RecvChannel[Any], /) -> None: ...
+def _unfinished_tasks(end: RecvChannel[Any], /) -> int: ...
 
 # (id, capacity, queued, open senders, open receivers, closed)
 def _list_channels() -> list[tuple[int, int | None, int, int, int, bool]]: ...

@@ -24,6 +24,7 @@ struct Context {
     PyTypeObject* recv_type = nullptr;
     PyTypeObject* send_type = nullptr;
     PyTypeObject* channel_id_type = nullptr;
+    PyTypeObject* queue_type = nullptr;  // the package's Queue, once that is imported
     PyTypeObject* memory_type = nullptr;
     PyObject* not_shareable_error = nullptr;
     PyObject* channel_closed_error = nullptr;
@@ -36,6 +37,10 @@ struct Context {
     EndHandle& (*end_handle)(PyObject* end) = nullptr;
     // Takes over one count. A new reference, or nullptr with an exception and the count dropped.
     PyObject* (*make_end)(Context&, Ref<CountedChannel>, Direction) = nullptr;
+    // A Queue's two ends, of one channel. False with an exception set.
+    bool (*queue_ends)(Context&, PyObject* queue, PyRef& recv, PyRef& send) = nullptr;
+    // A new reference; imports the package where nobody has yet.
+    PyObject* (*make_queue)(Context&, PyObject* recv, PyObject* send) = nullptr;
     ChannelIdParts (*read_channel_id)(PyObject* id) = nullptr;
     // Takes over one id count where the parts have a channel; as above.
     PyObject* (*make_channel_id)(Context&, ChannelIdParts) = nullptr;

@@ -173,6 +173,8 @@ private:
             return remembered(memory((tag & ~kRemember) == kView), mark);
         case kEnd:
             return remembered(end(), mark);
+        case kQueue:
+            return remembered(queue(), mark);
         case kChannelId:
             return remembered(channel_id(), mark);
         case kRegistry:
@@ -283,12 +285,12 @@ private:
 
     PyObject* end() {
         std::uint8_t direction = 0;
+        return get_u8(direction) && direction <= 1 ? end(static_cast<Direction>(direction)) : malformed();
+    }
+
+    PyObject* end(Direction direction) {
         EndTicket* const ticket = take_attachment<EndTicket>();
         if (!ticket) return malformed();
-        if (!get_u8(direction) || direction > 1) {
-            ticket->release();
-            return malformed();
-        }
         const auto id = static_cast<long long>(ticket->channel().id());
         Ref<CountedChannel> channel = EndTicket::redeem(ticket);
         if (!channel) {
@@ -296,7 +298,13 @@ private:
                          "channel %lld has ended while an end of it was under way", id);
             return nullptr;
         }
-        return context_.make_end(context_, std::move(channel), static_cast<Direction>(direction));
+        return context_.make_end(context_, std::move(channel), direction);
+    }
+
+    PyObject* queue() {
+        const PyRef recv(end(Direction::kRecv));
+        const PyRef send(recv ? end(Direction::kSend) : nullptr);
+        return send ? context_.make_queue(context_, recv.get(), send.get()) : nullptr;
     }
 
     PyObject* channel_id() {

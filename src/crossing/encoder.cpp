@@ -352,28 +352,45 @@ Encoder::Step Encoder::memoryview(PyObject* obj) {
                : kError;
 }
 
-Encoder::Step Encoder::end(PyObject* obj, Direction direction) {
-    EndHandle& handle = context_.end_handle(obj);
-    std::uint8_t mark = 0;
-    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
-    if (known < -1) return kError;
-    if (known >= 0) return refer(known);
+// A handle of its own for the receiver.
+bool Encoder::attach_end(PyObject* end) {
+    EndHandle& handle = context_.end_handle(end);
+    const Direction direction = handle.direction();
     if (handle.closed()) {
         PyErr_Format(context_.channel_closed_error,
                      "%s of channel %lld is closed, so it cannot be sent: clone() it before it is closed",
                      direction == Direction::kSend ? "the SendChannel" : "the RecvChannel",
                      static_cast<long long>(handle.channel().id()));
-        return kError;
+        return false;
     }
     const Ref<CountedChannel>& channel = handle.channel_ref();
     channel->add(direction);
     EndTicket* const ticket = EndTicket::make(channel, direction);
     if (!ticket) {
         PyErr_NoMemory();
-        return kError;
+        return false;
     }
     attach(ticket);
+    return true;
+}
+
+Encoder::Step Encoder::end(PyObject* obj, Direction direction) {
+    std::uint8_t mark = 0;
+    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    if (known < -1) return kError;
+    if (known >= 0) return refer(known);
+    if (!attach_end(obj)) return kError;
     return put_tag(kEnd | mark) && put_tag(static_cast<unsigned>(direction)) ? kLeaf : kError;
+}
+
+Encoder::Step Encoder::queue(PyObject* obj) {
+    std::uint8_t mark = 0;
+    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    if (known < -1) return kError;
+    if (known >= 0) return refer(known);
+    PyRef recv, send;
+    if (!context_.queue_ends(context_, obj, recv, send)) return kError;
+    return attach_end(recv.get()) && attach_end(send.get()) && put_tag(kQueue | mark) ? kLeaf : kError;
 }
 
 Encoder::Step Encoder::channel_id(PyObject* obj) {
@@ -512,6 +529,8 @@ Encoder::Step Encoder::value(PyObject* obj) {
         step = end(obj, Direction::kRecv);
     } else if (type == context_.send_type) {
         step = end(obj, Direction::kSend);
+    } else if (type == context_.queue_type) {
+        step = queue(obj);
     } else if (type == context_.channel_id_type) {
         step = channel_id(obj);
     } else {
@@ -610,8 +629,9 @@ int Encoder::write_whole_as_registry(PyObject* obj) {
 bool Encoder::has_own_way(Context& context, PyObject* obj, CrossingMode mode) {
     PyTypeObject* const type = Py_TYPE(obj);
     if (mode.salvage && only_a_buffer(context, obj)) return true;
-    return type == context.recv_type || type == context.send_type || type == context.channel_id_type ||
-           type == &PyMemoryView_Type || (mode.registry && cpython::is_registered(obj));
+    return type == context.recv_type || type == context.send_type || type == context.queue_type ||
+           type == context.channel_id_type || type == &PyMemoryView_Type ||
+           (mode.registry && cpython::is_registered(obj));
 }
 
 int Encoder::write_pickle(PyObject* pickled, std::size_t references, PyObject* buffers) {

@@ -89,6 +89,7 @@ private:
     Step big_int(PyObject* obj);
     Step memoryview(PyObject* obj);
     Step end(PyObject* obj, Direction direction);
+    Step queue(PyObject* obj);
     Step channel_id(PyObject* obj);
     Step registry(PyObject* obj);
     void pop() noexcept;
@@ -110,6 +111,7 @@ private:
     }
     bool put_varint(std::uint64_t n);
     void attach(Attachment* attachment, std::size_t bytes = 0) noexcept;
+    bool attach_end(PyObject* end);
     PyObject* path() const;
 
     Context& context_;

@@ -43,6 +43,7 @@ enum Tag : std::uint8_t {
     kMemory,     // a memoryview: layout (see memory.hpp) [attachment Block]
     kView,       // the same over [attachment View]
     kEnd,        // 1 byte direction [attachment EndTicket]
+    kQueue,      // [attachments EndTicket: receiving, sending]
     kChannelId,  // 8 bytes cid, 1 byte end, 1 byte resolve, 1 byte counted [attachment IdTicket if counted]
     kRegistry,   // [attachment RegistryItem]
     kPickle,     // whole value only: varint references, varint buffers, varint n, n bytes of pickle

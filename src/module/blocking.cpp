@@ -125,6 +125,16 @@ Status blocking_select(Context& context, Select& select, const SelectOp* ops, Na
     }
 }
 
+Status blocking_join(Context& context, Tally& tally) {
+    if (tally.unfinished() == 0) return Status::kOk;
+    for (;;) {
+        const WaitFor wait = wait_for(context, kNever, nullptr);
+        const Status status = detached([&] { return tally.wait(wait); });
+        if (status != Status::kInterrupted) return status;
+        if (PyErr_CheckSignals() < 0) return status;
+    }
+}
+
 bool parse_timeout(PyObject* timeout, Nanos& deadline) {
     if (!timeout || timeout == Py_None) {
         deadline = kNever;

@@ -33,11 +33,12 @@ void for_each_object(ModuleState& s, Visit visit) {
     PyObject** const objects[] = {&s.not_shareable_error, &s.channel_closed_error, &s.item_destroyed_error,
                                   &s.pickler_type,        &s.pickle_loads,         &s.load_attachment,
                                   &s.channel_error,       &s.not_found_error,      &s.empty_error,
-                                  &s.full_error,          &s.not_empty_error,      &s.unbound};
+                                  &s.full_error,          &s.not_empty_error,      &s.unbound,
+                                  &s.queue_of_ends};
     for (PyObject** object : objects) visit(*object);
     PyTypeObject** const types[] = {&s.recv_type,         &s.send_type,         &s.channel_id_type,
                                     &s.memory_type,       &s.channel_info_type, &s.stats_type,
-                                    &s.drop_in_send_type, &s.drop_in_recv_type};
+                                    &s.drop_in_send_type, &s.drop_in_recv_type, &s.queue_type};
     for (PyTypeObject** type : types) visit(*reinterpret_cast<PyObject**>(type));
 }
 
@@ -108,6 +109,7 @@ int fill_first(PyObject* module, ModuleState& state) {
     state.interpreter->ref();
     if (add_errors(module, state) < 0) return -1;
     if (add_end_types(module, state) < 0) return -1;
+    add_queue_hooks(state);
     if (add_channel_id_type(module, state) < 0) return -1;
     if (add_channel_info_type(module, state) < 0) return -1;
     state.memory_type = make_memory_type(module);
@@ -202,6 +204,10 @@ PyMethodDef package_functions[] = {
      METH_FASTCALL | METH_KEYWORDS, select_doc},
     {"_end_from_id", end_from_id, METH_VARARGS, nullptr},
     {"_list_channels", list_package_channels, METH_NOARGS, nullptr},
+    {"_set_queue_type", set_queue_type, METH_VARARGS, nullptr},
+    {"_task_done", task_done, METH_O, nullptr},
+    {"_join_tasks", join_tasks, METH_O, nullptr},
+    {"_unfinished_tasks", unfinished_tasks, METH_O, nullptr},
     {"_load_reference", load_reference, METH_O, nullptr},
     {"_set_unbound", set_unbound, METH_O, nullptr},
     {"_process_stats", process_stats_now, METH_NOARGS, nullptr},

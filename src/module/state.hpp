@@ -21,6 +21,8 @@ struct ModuleState : Context {
     // From _register_end_types(): the drop-in's end classes, which live in Python.
     PyTypeObject* drop_in_send_type = nullptr;
     PyTypeObject* drop_in_recv_type = nullptr;
+    // From the package: makes a Queue (queue_type) of its two ends.
+    PyObject* queue_of_ends = nullptr;
 
     // Draws the order in which select() looks: Steele, Lea and Flood's SplitMix64 ("Fast Splittable Pseudorandom
     // Number Generators", OOPSLA 2014). Under the interpreter's GIL.
@@ -63,6 +65,14 @@ PyObject* list_package_channels(PyObject* module, PyObject*);
 
 // select.cpp
 PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+
+// queue_type.cpp: what the package's Queue, a class in Python, stands on.
+void add_queue_hooks(ModuleState& state) noexcept;
+void clear_queue_type(ModuleState& state) noexcept;
+PyObject* set_queue_type(PyObject* module, PyObject* args);
+PyObject* task_done(PyObject* module, PyObject* end);
+PyObject* join_tasks(PyObject* module, PyObject* end);
+PyObject* unfinished_tasks(PyObject* module, PyObject* end);
 
 // channel_id.cpp
 int add_channel_id_type(PyObject* module, ModuleState& state);

@@ -164,7 +164,7 @@ TEST(Tally, APokeInterruptsIt) {
 }
 
 TEST(Tally, ASignalInterruptsIt) {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = [](int) {};
     sigaction(SIGUSR1, &action, nullptr);
     PlainChannel channel(kUnbounded);
