@@ -145,6 +145,31 @@ CALLS = {
         send.send("go on")
         assert worker.result() == "go on"
     """,
+    "Queue.get": """
+        queue = interpchannels.Queue()
+        blocked = lambda: queue._recv.stats().waiting_receivers == 1
+        expect_interrupt(queue.get, blocked)
+        queue.put(1)
+        assert queue.get() == 1
+    """,
+    "Queue.put with timeout": """
+        queue = interpchannels.Queue(1)
+        queue.put("first")
+        blocked = lambda: queue._recv.stats().waiting_senders == 1
+        expect_interrupt(lambda: queue.put("second", timeout=1000), blocked)
+        assert queue.unfinished_tasks == 1
+        assert queue.get() == "first"
+        queue.task_done()
+        queue.join()
+    """,
+    "Queue.join": """
+        queue = interpchannels.Queue()
+        queue.put(1)
+        expect_interrupt(queue.join)
+        assert queue.unfinished_tasks == 1
+        queue.task_done()
+        queue.join()
+    """,
     "the drop-in's send": """
         from interpchannels import _interpchannels as drop_in
         cid = drop_in.create(3)

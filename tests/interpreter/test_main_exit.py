@@ -99,6 +99,45 @@ SCENARIOS = {
         """,
         ["woken"],
     ),
+    "threads blocked in a Queue": (
+        """
+        queue, full = interpchannels.Queue(), interpchannels.Queue(1)
+        full.put(b"x" * 200_000)
+        for blocked in (queue.get, full.join, lambda: full.put(1)):
+            threading.Thread(target=lives.blocked_call, args=(blocked,)).start()
+        wait_until(lambda: queue._recv.stats().waiting_receivers == 1)
+        wait_until(lambda: full._recv.stats().waiting_senders == 1)
+        """,
+        ["woken"] * 3,
+    ),
+    "a daemon thread blocked in Queue.join": (
+        """
+        queue = interpchannels.Queue()
+        queue.put(1)
+        Call(queue.join)
+        """,
+        [],
+    ),
+    "Workers blocked in a Queue": (
+        """
+        queue, full = interpchannels.Queue(), interpchannels.Queue(1)
+        full.put(b"x" * 200_000)
+        for method in ("get", "join", "put"):
+            spawn(lives.blocked_in_queue, full if method != "get" else queue, method)
+        wait_until(lambda: queue._recv.stats().waiting_receivers == 1)
+        wait_until(lambda: full._recv.stats().waiting_senders == 1)
+        """,
+        ["woken"] * 3,
+    ),
+    "a Worker that joins a Queue which it works off by itself": (
+        """
+        queue = interpchannels.Queue()
+        for n in range(100):
+            queue.put(n)
+        spawn(lives.work_off, queue)
+        """,
+        ["worked off"],
+    ),
     "Workers that drain": (
         """
         channels = [create() for _ in range(3)]

@@ -146,6 +146,35 @@ def test_blocked_threads_are_woken(name, threads):
     assert out == "woken\n" * (threads * ROUNDS)
 
 
+@pytest.mark.parametrize("method", ["get", "join"])
+def test_threads_blocked_in_a_queue_are_woken(method):
+    out = run(
+        f"""
+        code = '''
+        import threading, lives
+        for _ in range(4):
+            threading.Thread(target=lives.blocked_in_queue, args=(queue, "{method}")).start()
+        '''
+        for _ in range(rounds):
+            queue = interpchannels.Queue()
+            if "{method}" == "join":
+                queue.put("unfinished")
+            interp = create_interpreter()
+            run_in(interp, "pass")
+            run_in(interp, code, {{"queue": queue}})
+            destroy_interpreter(interp)
+            stats = queue._recv.stats()
+            assert (stats.open_senders, stats.open_receivers, stats.waiting_receivers) == (1, 1, 0)
+            queue.put("goes on")
+            while not queue.empty():
+                queue.get()
+                queue.task_done()
+            queue.join()
+        """
+    )
+    assert out == "woken\n" * (4 * ROUNDS)
+
+
 def test_peers_of_an_interpreter_that_ends_are_woken():
     """Blocked threads of the main interpreter, whose peers were all in the one that ends."""
     run(
