@@ -224,6 +224,25 @@ def test_exec_shared(interpreter):
     assert handles(q) == 1 and q.unfinished_tasks == 1
 
 
+def test_to_an_interpreter_that_has_the_drop_in_alone(interpreter):
+    """The extension is there under CPython's name, and nobody imported the package yet."""
+    q = Queue()
+    run_in(
+        interpreter,
+        f"""
+        import importlib.util, sys
+        spec = importlib.util.spec_from_file_location(
+            "_interpchannels", {interpchannels._interpchannels.__file__!r}
+        )
+        drop_in = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(drop_in)
+        assert "interpchannels" not in sys.modules
+        """,
+    )
+    run_in(interpreter, "q.put('x'); assert type(q).__name__ == 'Queue'; del q", {"q": q})
+    assert q.get() == "x"
+
+
 def test_a_run_that_fails_leaves_the_count_right(interpreter):
     q = Queue()
     for _ in range(3):
