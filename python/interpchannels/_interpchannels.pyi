@@ -144,6 +144,26 @@ class SendChannel[T]:
     @classmethod
     def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
 
+# Of receives alone the value's type is known.
+@overload
+def select[T](
+    *operations: RecvChannel[T], timeout: float | None = None
+) -> tuple[RecvChannel[T], T]: ...
+@overload
+def select[T, D](
+    *operations: RecvChannel[T], timeout: float | None = None, default: D
+) -> tuple[RecvChannel[T], T] | D: ...
+@overload
+def select(
+    *operations: RecvChannel[Any] | tuple[SendChannel[Any], Any], timeout: float | None = None
+) -> tuple[RecvChannel[Any] | SendChannel[Any], Any]: ...
+@overload
+def select[D](
+    *operations: RecvChannel[Any] | tuple[SendChannel[Any], Any],
+    timeout: float | None = None,
+    default: D,
+) -> tuple[RecvChannel[Any] | SendChannel[Any], Any] | D: ...
+
 # --- what the package stands on ---
 
 # A value outside of every interpreter, in a capsule.
