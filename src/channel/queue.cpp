@@ -1,5 +1,6 @@
 #include "channel/queue.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace interpchannels {
@@ -22,16 +23,9 @@ struct HeapPayload {
     std::uint64_t size;
 };
 
-constexpr std::uint32_t align8(std::uint32_t n) { return (n + 7u) & ~7u; }
-
 }  // namespace
 
-struct Queue::Header {
-    std::uint32_t length;   // of the whole record, a multiple of 8
-    std::uint16_t payload;  // bytes in place; 0 where kHasHeap
-    std::uint8_t flags;
-    std::uint8_t unbound_op;
-
+struct Queue::Header : RecordHeader {
     // Behind the header, in this order, where the flags say so: sender id, attachment chain, heap payload;
     // then the bytes.
     std::byte* body() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
@@ -74,7 +68,7 @@ bool Queue::make_room(std::uint32_t length) noexcept {
         bytes_in_.load(std::memory_order_relaxed) - bytes_out_.load(std::memory_order_relaxed);
     std::uint32_t want = kSegmentMin;
     while (want < kSegmentMax && (want < backlog || want < length)) want *= 2;
-    if (want < length) want = align8(length);
+    if (want < length) want = record_length(length);
 
     // Acquire pairs with the release in retire(): the consumer is done with it.
     Segment* segment = spare_.exchange(nullptr, std::memory_order_acquire);
@@ -108,7 +102,7 @@ bool Queue::append(Parcel& parcel) noexcept {
     if (parcel.attachments) flags |= kHasAttachments, extra += 8;
     if (parcel.heap) flags |= kHasHeap, extra += 16;
     const std::uint32_t payload = parcel.heap ? 0 : static_cast<std::uint32_t>(parcel.size);
-    const std::uint32_t length = align8(sizeof(Header) + extra + payload);
+    const std::uint32_t length = record_length(extra + payload);
 
     if (!tail_ || tail_->capacity - tail_offset_ < length) {
         if (!make_room(length)) return false;
@@ -136,6 +130,28 @@ bool Queue::append(Parcel& parcel) noexcept {
     // Release pairs with the acquire in published(), live() and skip_to_next().
     published_.store(published_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     return true;
+}
+
+std::uint64_t Queue::append_batch(Batch& batch, std::uint64_t max) noexcept {
+    std::uint64_t appended = 0;
+    std::size_t payload = 0;
+    while (appended < max && !batch.empty()) {
+        Batch::Part part = batch.fit(max - appended, tail_ ? tail_->capacity - tail_offset_ : 0);
+        if (!tail_ || part.records == 0) {
+            part = batch.fit(max - appended, Batch::kBytes);
+            if (!make_room(static_cast<std::uint32_t>(part.bytes))) break;
+        }
+        std::memcpy(tail_->bytes() + tail_offset_, batch.data(), part.bytes);
+        tail_offset_ += static_cast<std::uint32_t>(part.bytes);
+        batch.pop(part);
+        appended += part.records;
+        payload += part.payload;
+    }
+    if (appended == 0) return 0;
+    // As in append(), once for all.
+    bytes_in_.store(bytes_in_.load(std::memory_order_relaxed) + payload, std::memory_order_relaxed);
+    published_.store(published_.load(std::memory_order_relaxed) + appended, std::memory_order_release);
+    return appended;
 }
 
 // The record at passed_, which must be published.
@@ -202,6 +218,38 @@ bool Queue::take(Parcel& out, Scratch& scratch) noexcept {
     // Release pairs with the acquire in live().
     gone_.store(gone_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     return true;
+}
+
+std::uint64_t Queue::take_batch(Batch& out, std::uint64_t max) noexcept {
+    std::uint64_t taken = 0;
+    std::size_t payload = 0;
+    while (taken < max && has_next()) {
+        const Header* const first = next_header();
+        // As many plain records as lie behind one another in this segment.
+        const std::uint64_t most = std::min(max - taken, published_seen_ - passed_);
+        const std::uint32_t end = head_->end.load(std::memory_order_relaxed);
+        Batch::Part part;
+        std::uint32_t at = head_offset_;
+        while (part.records < most && at != end) {
+            const Header* const header = head_->at(at);
+            if (header->flags != 0 || part.bytes + header->length > out.room_left()) break;
+            part.bytes += header->length;
+            part.payload += header->payload;
+            ++part.records;
+            at += header->length;
+        }
+        if (part.records == 0) break;
+        out.put(first, part);
+        head_offset_ = at;
+        passed_ += part.records;
+        taken += part.records;
+        payload += part.payload;
+    }
+    if (taken == 0) return 0;
+    // As in take(), once for all.
+    bytes_out_.store(bytes_out_.load(std::memory_order_relaxed) + payload, std::memory_order_relaxed);
+    gone_.store(gone_.load(std::memory_order_relaxed) + taken, std::memory_order_release);
+    return taken;
 }
 
 // Frees what the record owns and leaves its frame standing.

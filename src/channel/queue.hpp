@@ -20,6 +20,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "channel/batch.hpp"
 #include "channel/parcel.hpp"
 #include "channel/spin_lock.hpp"
 
@@ -34,10 +35,16 @@ public:
 
     // Send lock. Takes over the parcel's contents; false where memory failed, and nothing happened.
     bool append(Parcel& parcel) noexcept;
+    // Send lock. The oldest items of a batch, at most `max`, out of it; how many: fewer where memory failed.
+    std::uint64_t append_batch(Batch& batch, std::uint64_t max) noexcept;
 
     // Receive lock. Moves the oldest live item into `out` (bytes into `scratch` unless heap). False where
     // there is none.
     bool take(Parcel& out, Scratch& scratch) noexcept;
+
+    // Receive lock. Moves the oldest live items into an empty batch, at most `max`, as long as they are plain ones
+    // and fit; how many.
+    std::uint64_t take_batch(Batch& out, std::uint64_t max) noexcept;
 
     // Receive lock. Passes over tombstones; then says how many records were ever taken or passed over,
     // which is the position that the next live record has (see Offer::position_).

@@ -220,6 +220,20 @@ PyMethodDef recv_methods[] = {
     {"recv_nowait", METHOD(recv_recv_nowait), METH_FASTCALL | METH_KEYWORDS,
      "recv_nowait([default])\n\nThe next item; where there is none now, `default`, or ChannelEmptyError.\n"
      "ChannelClosedError when the channel is closed and drained, default or not. Never blocks."},
+    {"recv_many", METHOD(recv_recv_many), METH_FASTCALL | METH_KEYWORDS,
+     "recv_many($self, max=None, timeout=None)\n--\n\nWait for an item as recv() does, then take what is "
+     "there "
+     "too, up to `max` items in\n"
+     "all. A list, in order, never empty.\n\n"
+     "Errors are recv()'s; ValueError where max < 1. Where items cannot be decoded, the first one's "
+     "exception\n"
+     "is raised, and its attribute `received` is the list of the others that were taken with it. From any\n"
+     "thread of the interpreter that holds this end.\n\n"
+     ">>> recv, send = interpchannels.create()\n"
+     ">>> send.send_many(range(5))\n"
+     "5\n"
+     ">>> recv.recv_many(3), recv.recv_many()\n"
+     "([0, 1, 2], [3, 4])"},
     COMMON_METHODS,
     {nullptr, nullptr, 0, nullptr},
 };
@@ -233,6 +247,20 @@ PyMethodDef send_methods[] = {
      "thread of the interpreter that holds this end."},
     {"send_nowait", send_send_nowait, METH_O,
      "send_nowait($self, obj, /)\n--\n\nLike send(), but ChannelFullError where it would wait."},
+    {"send_many", METHOD(send_send_many), METH_FASTCALL | METH_KEYWORDS,
+     "send_many($self, iterable, timeout=None)\n--\n\nSend a copy of each item, in order, and return how "
+     "many. "
+     "Waits for places as send()\n"
+     "does, `timeout` seconds in all.\n\n"
+     "Errors are send()'s, and the iterable's own; the exception's attribute `sent` says how many items "
+     "went:\n"
+     "these are in the channel, and no other. What the iterable has yielded is sent before it is asked "
+     "for\n"
+     "more, so that one that waits keeps nothing back; lists and other built-in containers, which cannot\n"
+     "wait, go faster. From any thread of the interpreter that holds this end.\n\n"
+     ">>> recv, send = interpchannels.create()\n"
+     ">>> send.send_many(['a', 'b'])\n"
+     "2"},
     COMMON_METHODS,
     {nullptr, nullptr, 0, nullptr},
 };
