@@ -21,10 +21,12 @@ from interpchannels._interpchannels import (
     ChannelStats,
     ItemInterpreterDestroyed,
     NotShareableError,
+    ProcessStats,
     RecvChannel,
     SendChannel,
     __version__,
     select,
+    stats,
 )
 from interpchannels._unbound import KEEP, UNBOUND, UNBOUND_ERROR, UNBOUND_REMOVE, UnboundItems
 from interpchannels._worker import RemoteError, Worker, spawn
@@ -44,6 +46,7 @@ __all__ = [
     "ChannelStats",
     "ItemInterpreterDestroyed",
     "NotShareableError",
+    "ProcessStats",
     "RecvChannel",
     "RemoteError",
     "SendChannel",
@@ -53,6 +56,7 @@ __all__ = [
     "list_all",
     "select",
     "spawn",
+    "stats",
 ]
 
 # The engine counts in 64 bits; half of it leaves room for every sum.

@@ -539,6 +539,7 @@ ChannelStats Channel::stats() const noexcept {
     s.sent = queue_.published() + direct;
     s.received = s.sent - s.queued;
     s.bytes = queue_.bytes_sent() + direct_bytes_.load(std::memory_order_relaxed);
+    s.queued_bytes = queue_.bytes_queued();
     s.waiting_senders = offers_count_.load(std::memory_order_relaxed);
     s.waiting_receivers = receivers_count_.load(std::memory_order_relaxed);
     return s;

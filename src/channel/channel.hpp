@@ -56,10 +56,11 @@ struct Receiver : Link {
 };
 
 struct ChannelStats {
-    std::uint64_t sent = 0;      // items that a send delivered, ever
-    std::uint64_t received = 0;  // items that a receive took, ever (dropped ones included)
-    std::uint64_t queued = 0;    // live now, standing offers not included
-    std::uint64_t bytes = 0;     // payload bytes of the items sent, ever; loans and buffers included
+    std::uint64_t sent = 0;          // items that a send delivered, ever
+    std::uint64_t received = 0;      // items that a receive took, ever (dropped ones included)
+    std::uint64_t queued = 0;        // live now, standing offers not included
+    std::uint64_t bytes = 0;         // payload bytes of the items sent, ever; loans and buffers included
+    std::uint64_t queued_bytes = 0;  // of these, those that are queued now
     std::uint32_t waiting_senders = 0;
     std::uint32_t waiting_receivers = 0;
 };

@@ -26,13 +26,15 @@ struct HeapPayload {
 }  // namespace
 
 struct Queue::Header : RecordHeader {
-    // Behind the header, in this order, where the flags say so: sender id, attachment chain, heap payload;
+    // Behind the header, in this order, where the flags say so: sender id, attachment chain and the bytes that it
+    // holds, heap payload;
     // then the bytes.
     std::byte* body() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
     std::uint32_t sender_at() const noexcept { return 0; }
     std::uint32_t attachments_at() const noexcept { return (flags & kHasSender) ? 8 : 0; }
+    std::uint32_t attached_at() const noexcept { return attachments_at() + 8; }
     std::uint32_t heap_at() const noexcept {
-        return attachments_at() + ((flags & kHasAttachments) ? 8u : 0u);
+        return attachments_at() + ((flags & kHasAttachments) ? 16u : 0u);
     }
     std::uint32_t bytes_at() const noexcept { return heap_at() + ((flags & kHasHeap) ? 16u : 0u); }
 
@@ -99,7 +101,7 @@ bool Queue::append(Parcel& parcel) noexcept {
     std::uint8_t flags = 0;
     std::uint32_t extra = 0;
     if (parcel.unbound_op) flags |= kHasSender, extra += 8;
-    if (parcel.attachments) flags |= kHasAttachments, extra += 8;
+    if (parcel.attachments) flags |= kHasAttachments, extra += 16;
     if (parcel.heap) flags |= kHasHeap, extra += 16;
     const std::uint32_t payload = parcel.heap ? 0 : static_cast<std::uint32_t>(parcel.size);
     const std::uint32_t length = record_length(extra + payload);
@@ -114,7 +116,10 @@ bool Queue::append(Parcel& parcel) noexcept {
     header->unbound_op = parcel.unbound_op;
     if (flags) {
         if (flags & kHasSender) header->put(header->sender_at(), parcel.sender);
-        if (flags & kHasAttachments) header->put(header->attachments_at(), parcel.attachments);
+        if (flags & kHasAttachments) {
+            header->put(header->attachments_at(), parcel.attachments);
+            header->put(header->attached_at(), static_cast<std::uint64_t>(parcel.attached));
+        }
         if (flags & kHasHeap) header->put(header->heap_at(), HeapPayload{parcel.heap, parcel.size});
     }
     if (payload) std::memcpy(header->body() + header->bytes_at(), parcel.data, payload);
@@ -201,6 +206,9 @@ bool Queue::take(Parcel& out, Scratch& scratch) noexcept {
         out.sender = (header->flags & kHasSender) ? header->get<std::int64_t>(header->sender_at()) : -1;
         if (header->flags & kHasAttachments) {
             out.attachments = header->get<Attachment*>(header->attachments_at());
+            out.attached = header->get<std::uint64_t>(header->attached_at());
+            attached_out_.store(attached_out_.load(std::memory_order_relaxed) + out.attached,
+                                std::memory_order_relaxed);
         }
         if (header->flags & kHasHeap) {
             const auto heap = header->get<HeapPayload>(header->heap_at());
@@ -271,6 +279,7 @@ std::uint64_t Queue::clear_sender(std::int64_t interp, std::uint8_t remove_op,
     if (abandoned_) return 0;  // a forked child: may lie half written
     std::uint64_t removed = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t attached = 0;
     const std::uint64_t end = published_.load(std::memory_order_acquire);
     if (skip_to_next() == end) return 0;
     next_header();  // moves head_ past segments that are used up
@@ -288,6 +297,7 @@ std::uint64_t Queue::clear_sender(std::int64_t interp, std::uint8_t remove_op,
         }
         bytes +=
             (header->flags & kHasHeap) ? header->get<HeapPayload>(header->heap_at()).size : header->payload;
+        if (header->flags & kHasAttachments) attached += header->get<std::uint64_t>(header->attached_at());
         drop(header, dropped);
         if (header->unbound_op == remove_op) {
             header->flags |= kTombstone;
@@ -297,6 +307,8 @@ std::uint64_t Queue::clear_sender(std::int64_t interp, std::uint8_t remove_op,
         }
     }
     bytes_out_.store(bytes_out_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    attached_out_.store(attached_out_.load(std::memory_order_relaxed) + attached,
+                        std::memory_order_relaxed);
     gone_.store(gone_.load(std::memory_order_relaxed) + removed, std::memory_order_release);
     return removed;
 }
@@ -308,6 +320,7 @@ Queue::Contents Queue::detach_all() noexcept {
     passed_ = published_seen_ = end;
     gone_.store(end, std::memory_order_release);
     bytes_out_.store(bytes_in_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    attached_out_.store(attached_in_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     head_ = tail_ = nullptr;
     head_offset_ = tail_offset_ = 0;
     first_.store(nullptr, std::memory_order_relaxed);

@@ -84,6 +84,15 @@ public:
         return bytes_in_.load(std::memory_order_relaxed) + attached_in_.load(std::memory_order_relaxed);
     }
 
+    // Payload bytes that are queued now, those that attachments hold included. In motion, what went out may be seen
+    // before what came in.
+    std::uint64_t bytes_queued() const noexcept {
+        const std::uint64_t out =
+            bytes_out_.load(std::memory_order_relaxed) + attached_out_.load(std::memory_order_relaxed);
+        const std::uint64_t in = bytes_sent();
+        return in > out ? in - out : 0;
+    }
+
     // In a forked child, where another thread may have been inside: the contents are left as they lie.
     void abandon() noexcept { abandoned_ = true; }
 
@@ -122,6 +131,7 @@ private:
     std::uint64_t published_seen_ = 0;  // the consumer's copy of published_, refreshed when used up
     std::atomic<std::uint64_t> gone_{0};
     std::atomic<std::uint64_t> bytes_out_{0};
+    std::atomic<std::uint64_t> attached_out_{0};  // a statistic
 
     // Shared, touched once a segment.
     alignas(64) std::atomic<Segment*> spare_{nullptr};

@@ -99,31 +99,6 @@ PyObject* end_clone(PyObject* self, PyObject*) {
     return make_end(*self_of(self).state, std::move(channel), handle_of(self).direction());
 }
 
-PyObject* stats_tuple(ModuleState& state, CountedChannel& channel) {
-    const ChannelStats s = channel.stats();
-    const PyRef self(PyStructSequence_New(state.stats_type));
-    if (!self) return nullptr;
-    const std::uint64_t values[] = {s.sent,
-                                    s.received,
-                                    s.queued,
-                                    s.bytes,
-                                    s.waiting_senders,
-                                    s.waiting_receivers,
-                                    static_cast<std::uint64_t>(channel.open(Direction::kSend)),
-                                    static_cast<std::uint64_t>(channel.open(Direction::kRecv))};
-    Py_ssize_t i = 0;
-    for (const std::uint64_t value : values) {
-        PyObject* const number = PyLong_FromUnsignedLongLong(value);
-        if (!number) return nullptr;
-        PyStructSequence_SetItem(self.get(), i++, number);
-    }
-    return Py_NewRef(self.get());
-}
-
-PyObject* end_stats(PyObject* self, PyObject*) {
-    return stats_tuple(*self_of(self).state, handle_of(self).channel());
-}
-
 Py_ssize_t end_length(PyObject* self) { return static_cast<Py_ssize_t>(handle_of(self).channel().count()); }
 
 int end_bool(PyObject*) { return 1; }
@@ -303,20 +278,6 @@ constexpr unsigned kEndFlags =
 PyType_Spec recv_spec = {"interpchannels.RecvChannel", sizeof(EndObject), 0, kEndFlags, recv_slots};
 PyType_Spec send_spec = {"interpchannels.SendChannel", sizeof(EndObject), 0, kEndFlags, send_slots};
 
-PyStructSequence_Field stats_fields[] = {
-    {"sent", "items that a send delivered"},
-    {"received", "items that were received or dropped"},
-    {"queued", "items queued now"},
-    {"bytes", "payload bytes of the items sent"},
-    {"waiting_senders", "senders that are blocked now"},
-    {"waiting_receivers", "receivers that are blocked now"},
-    {"open_senders", "sending handles, in all interpreters and in queued items"},
-    {"open_receivers", "receiving handles, likewise"},
-    {nullptr, nullptr},
-};
-PyStructSequence_Desc stats_desc = {"interpchannels.ChannelStats", "The counters of a channel.",
-                                    stats_fields, 8};
-
 }  // namespace
 
 int add_end_types(PyObject* module, ModuleState& state) {
@@ -326,8 +287,6 @@ int add_end_types(PyObject* module, ModuleState& state) {
     state.send_type =
         reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &send_spec, nullptr));
     if (!state.send_type || PyModule_AddType(module, state.send_type) < 0) return -1;
-    state.stats_type = PyStructSequence_NewType(&stats_desc);
-    if (!state.stats_type || PyModule_AddType(module, state.stats_type) < 0) return -1;
     state.end_handle = end_handle_hook;
     state.make_end = make_end;
     return 0;

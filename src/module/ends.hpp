@@ -51,6 +51,10 @@ PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
 PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 PyObject* recv_next(PyObject* self);
 
+// --- counters.cpp ---
+
+PyObject* end_stats(PyObject* self, PyObject*);
+
 // --- batches.cpp ---
 
 PyObject* send_send_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
