@@ -21,10 +21,12 @@ from interpchannels._interpchannels import (
     ChannelStats,
     ItemInterpreterDestroyed,
     NotShareableError,
+    ProcessStats,
     RecvChannel,
     SendChannel,
     __version__,
     select,
+    stats,
 )
 from interpchannels._queue import Queue
 from interpchannels._unbound import KEEP, UNBOUND, UNBOUND_ERROR, UNBOUND_REMOVE, UnboundItems
@@ -45,6 +47,7 @@ __all__ = [
     "ChannelStats",
     "ItemInterpreterDestroyed",
     "NotShareableError",
+    "ProcessStats",
     "Queue",
     "RecvChannel",
     "RemoteError",
@@ -55,6 +58,7 @@ __all__ = [
     "list_all",
     "select",
     "spawn",
+    "stats",
 ]
 
 # The engine counts in 64 bits; half of it leaves room for every sum.

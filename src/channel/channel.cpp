@@ -1,5 +1,6 @@
 #include "channel/channel.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -120,6 +121,39 @@ Status Channel::try_send(Parcel& parcel, std::int64_t sender) noexcept {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (receivers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;
     return wake_receivers<true>(1) ? Status::kOk : Status::kOkOwing;
+}
+
+Status Channel::try_send_batch(Batch& batch, std::int64_t sender, std::uint64_t& sent) noexcept {
+    sent = 0;
+    if (capacity_ == 0) return Status::kWouldBlock;
+    if (!queue_.send_lock.try_lock_briefly()) return Status::kContended;
+    Status status = Status::kOk;
+    if (sends_closed()) {
+        status = Status::kClosed;
+    } else {
+        std::uint64_t places = batch.count();
+        if (capacity_ != kUnbounded) {
+            const std::uint64_t live = queue_.live();
+            const auto capacity = static_cast<std::uint64_t>(capacity_);
+            places =
+                offers_count_.load(std::memory_order_relaxed) != 0 || live >= capacity  // as in try_send()
+                    ? 0
+                    : std::min(places, capacity - live);
+        }
+        if (places == 0) {
+            status = Status::kWouldBlock;
+        } else {
+            note_sender(sender);
+            sent = queue_.append_batch(batch, places);
+            if (sent == 0) status = Status::kNoMemory;
+        }
+    }
+    queue_.send_lock.unlock();
+    if (status != Status::kOk) return status;
+    // As in try_send().
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (receivers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;
+    return wake_receivers<true>(sent) ? Status::kOk : Status::kOkOwing;
 }
 
 // recv_lock. True where nobody else needs to be woken for the same item: somebody was who promises to look,
@@ -286,6 +320,42 @@ Status Channel::try_recv(Parcel& out, Scratch& scratch) noexcept {
     int moved_in = 0;
     const Status status = recv_locked<SendLock::kTry>(out, scratch, wakes, moved_in);
     if (capacity_ == 0) queue_.send_lock.unlock();
+    queue_.recv_lock.unlock();
+    wakes.deliver();
+    if (moved_in != 0 && receivers_count_.load(std::memory_order_relaxed) != 0 &&  // the locks order it
+        !wake_receivers<true>(static_cast<std::uint64_t>(moved_in))) {
+        return Status::kOkOwing;
+    }
+    return status;
+}
+
+Status Channel::try_recv_batch(Batch& out, std::uint64_t max) noexcept {
+    // What is offered at capacity 0 and by the drop-in's senders is taken one by one.
+    if (capacity_ == 0) return Status::kWouldBlock;
+    if (capacity_ == kUnbounded && offers_count_.load(std::memory_order_acquire) != 0)
+        return Status::kWouldBlock;
+    if (!queue_.recv_lock.try_lock_briefly()) return Status::kContended;
+    WakeList wakes;
+    int moved_in = 0;
+    Status status = Status::kWouldBlock;
+    // Acquire pairs with the release in close_now(), as in recv_locked().
+    if ((bits_.load(std::memory_order_acquire) & kClosedNow) == 0 && queue_.take_batch(out, max) != 0) {
+        status = Status::kOk;
+        if (capacity_ != kUnbounded) {
+            // As in recv_locked(): places were made, then look for offers.
+            std::atomic_thread_fence(std::memory_order_seq_cst);
+            if (offers_count_.load(std::memory_order_relaxed) != 0) {
+                if (queue_.send_lock.try_lock_briefly()) {
+                    moved_in = promote_locked(wakes);
+                    // More places than one list of wake-ups holds: the rest detached.
+                    if (wakes.full()) status = Status::kOkOwing;
+                    queue_.send_lock.unlock();
+                } else {
+                    status = Status::kOkOwing;
+                }
+            }
+        }
+    }
     queue_.recv_lock.unlock();
     wakes.deliver();
     if (moved_in != 0 && receivers_count_.load(std::memory_order_relaxed) != 0 &&  // the locks order it
@@ -465,6 +535,7 @@ ChannelStats Channel::stats() const noexcept {
     s.sent = queue_.published() + direct;
     s.received = s.sent - s.queued;
     s.bytes = queue_.bytes_sent() + direct_bytes_.load(std::memory_order_relaxed);
+    s.queued_bytes = queue_.bytes_queued();
     s.waiting_senders = offers_count_.load(std::memory_order_relaxed);
     s.waiting_receivers = receivers_count_.load(std::memory_order_relaxed);
     return s;

@@ -57,10 +57,11 @@ struct Receiver : Link {
 };
 
 struct ChannelStats {
-    std::uint64_t sent = 0;      // items that a send delivered, ever
-    std::uint64_t received = 0;  // items that a receive took, ever (dropped ones included)
-    std::uint64_t queued = 0;    // live now, standing offers not included
-    std::uint64_t bytes = 0;     // payload bytes of the items sent, ever; loans and buffers included
+    std::uint64_t sent = 0;          // items that a send delivered, ever
+    std::uint64_t received = 0;      // items that a receive took, ever (dropped ones included)
+    std::uint64_t queued = 0;        // live now, standing offers not included
+    std::uint64_t bytes = 0;         // payload bytes of the items sent, ever; loans and buffers included
+    std::uint64_t queued_bytes = 0;  // of these, those that are queued now
     std::uint32_t waiting_senders = 0;
     std::uint32_t waiting_receivers = 0;
 };
@@ -85,9 +86,15 @@ public:
     // --- sending; `parcel` is emptied only by kOk and kOkOwing. A send that has to wait is an Offer. ---
     // `sender` is the id of the caller's interpreter. At capacity 0: kOk where a receiver stood waiting.
     Status try_send(Parcel& parcel, std::int64_t sender) noexcept;
+    // The oldest of a batch, out of it, as many as there are places for: kOk or kOkOwing, and `sent` says how many;
+    // kWouldBlock for none. At capacity 0 always kWouldBlock: what is handed over goes one by one.
+    Status try_send_batch(Batch& batch, std::int64_t sender, std::uint64_t& sent) noexcept;
 
     // --- receiving; `out` is written only by kOk and kOkOwing ---
     Status try_recv(Parcel& out, Scratch& scratch) noexcept;
+    // As many plain items as are next, at most `max`, into an empty batch. kWouldBlock where the next is none:
+    // then try_recv() knows better.
+    Status try_recv_batch(Batch& out, std::uint64_t max) noexcept;
     // Blocks, detached. After kInterrupted the caller may simply call again: receivers keep no place.
     Status recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcept;
 

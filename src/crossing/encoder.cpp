@@ -46,25 +46,24 @@ bool met_once(PyObject* obj) noexcept { return Py_REFCNT(obj) == 1; }
 
 }  // namespace
 
-bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
-    std::byte* const at = scratch.bytes;
+std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept {
     std::size_t n = 1;
     PyTypeObject* const type = Py_TYPE(obj);
     if (type == &PyLong_Type) {
         long long value = 0;
-        if (!small_int(obj, value)) return false;
+        if (!small_int(obj, value)) return 0;
         n = put_small_int(at, value);
     } else if (type == &PyUnicode_Type) {
-        if (!PyUnicode_IS_COMPACT_ASCII(obj)) return false;
+        if (!PyUnicode_IS_COMPACT_ASCII(obj)) return 0;
         const auto length = static_cast<std::size_t>(PyUnicode_GET_LENGTH(obj));
-        if (length >= 0x80) return false;
+        if (length >= 0x80) return 0;
         at[0] = std::byte{kStrAscii};
         at[1] = static_cast<std::byte>(length);
         std::memcpy(at + 2, PyUnicode_1BYTE_DATA(obj), length);
         n = length + 2;
     } else if (type == &PyBytes_Type) {
         const auto length = static_cast<std::size_t>(PyBytes_GET_SIZE(obj));
-        if (length >= 0x80) return false;
+        if (length >= 0x80) return 0;
         at[0] = std::byte{kBytes};
         at[1] = static_cast<std::byte>(length);
         std::memcpy(at + 2, PyBytes_AS_STRING(obj), length);
@@ -78,11 +77,15 @@ bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
     } else if (obj == Py_False) {
         at[0] = std::byte{kFalse};
     } else {
-        return false;
+        return 0;
     }
-    parcel.data = at;
-    parcel.size = n;
-    return true;
+    return n;
+}
+
+bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
+    parcel.size = encode_small_at(obj, scratch.bytes);
+    parcel.data = scratch.bytes;
+    return parcel.size != 0;
 }
 
 int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch) {

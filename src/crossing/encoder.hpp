@@ -33,6 +33,9 @@ struct CrossingMode {
 // The common small values, without any of the machinery: None, bools, ints of 64 bits, floats, short ASCII
 // str and short bytes. Attached. True where it did it.
 bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept;
+// The same at a place with room for kSmallMax bytes. How many it wrote; 0: not one of these.
+inline constexpr std::size_t kSmallMax = 2 + 0x7F;
+std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept;
 
 // Attached; may run Python code. `scratch` stays with the parcel. 0, or -1 with an exception set.
 int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch);

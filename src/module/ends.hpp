@@ -1,6 +1,7 @@
 // What the files of the end types share: the object, its errors, and the methods that each file has.
 //
-// ends.cpp makes the two types and their method tables; send_recv.cpp has what waits for one item.
+// ends.cpp makes the two types and their method tables; send_recv.cpp has what waits for one item,
+// batches.cpp what moves many.
 #pragma once
 
 #include <initializer_list>
@@ -49,5 +50,14 @@ PyObject* send_send_nowait(PyObject* self, PyObject* obj);
 PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 PyObject* recv_next(PyObject* self);
+
+// --- counters.cpp ---
+
+PyObject* end_stats(PyObject* self, PyObject*);
+
+// --- batches.cpp ---
+
+PyObject* send_send_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+PyObject* recv_recv_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
 }  // namespace interpchannels

@@ -36,9 +36,10 @@ void for_each_object(ModuleState& s, Visit visit) {
                                   &s.full_error,          &s.not_empty_error,      &s.unbound,
                                   &s.queue_of_ends};
     for (PyObject** object : objects) visit(*object);
-    PyTypeObject** const types[] = {&s.recv_type,         &s.send_type,         &s.channel_id_type,
-                                    &s.memory_type,       &s.channel_info_type, &s.stats_type,
-                                    &s.drop_in_send_type, &s.drop_in_recv_type, &s.queue_type};
+    PyTypeObject** const types[] = {&s.recv_type,          &s.send_type,         &s.channel_id_type,
+                                    &s.memory_type,        &s.channel_info_type, &s.stats_type,
+                                    &s.process_stats_type, &s.drop_in_send_type, &s.drop_in_recv_type,
+                                    &s.queue_type};
     for (PyTypeObject** type : types) visit(*reinterpret_cast<PyObject**>(type));
 }
 
@@ -110,6 +111,7 @@ int fill_first(PyObject* module, ModuleState& state) {
     if (add_errors(module, state) < 0) return -1;
     if (add_end_types(module, state) < 0) return -1;
     add_queue_hooks(state);
+    if (add_stats_types(module, state) < 0) return -1;
     if (add_channel_id_type(module, state) < 0) return -1;
     if (add_channel_info_type(module, state) < 0) return -1;
     state.memory_type = make_memory_type(module);
@@ -127,10 +129,10 @@ int fill_first(PyObject* module, ModuleState& state) {
 
 // The types and errors of the first module, under the same names.
 int copy_first(PyObject* module, PyObject* first) {
-    for (const char* name :
-         {"ChannelError", "ChannelNotFoundError", "ChannelClosedError", "ChannelNotEmptyError",
-          "ChannelEmptyError", "ChannelFullError", "NotShareableError", "ItemInterpreterDestroyed",
-          "RecvChannel", "SendChannel", "ChannelStats", "ChannelID", "ChannelInfo", "__version__"}) {
+    for (const char* name : {"ChannelError", "ChannelNotFoundError", "ChannelClosedError",
+                             "ChannelNotEmptyError", "ChannelEmptyError", "ChannelFullError",
+                             "NotShareableError", "ItemInterpreterDestroyed", "RecvChannel", "SendChannel",
+                             "ChannelStats", "ProcessStats", "ChannelID", "ChannelInfo", "__version__"}) {
         const PyRef value(PyObject_GetAttrString(first, name));
         if (!value || PyModule_AddObjectRef(module, name, value.get()) < 0) return -1;
     }
@@ -165,12 +167,20 @@ PyObject* set_unbound(PyObject* module, PyObject* unbound) {
     Py_RETURN_NONE;
 }
 
-// _process_stats() -> (package channels, drop-in channels, loans outstanding)
-PyObject* process_stats_now(PyObject*, PyObject*) {
-    return Py_BuildValue("nnL", static_cast<Py_ssize_t>(package_table().size()),
-                         static_cast<Py_ssize_t>(drop_in_table().size()),
-                         static_cast<long long>(Interpreter::outstanding_loans()));
-}
+constexpr const char* stats_doc =
+    "stats($module)\n--\n\n"
+    "The counters of the process, as ProcessStats: channels that create() made, their open ends, what is "
+    "queued in\n"
+    "them and who waits, and the loans that are out. Sums, made when they are asked for; exact while "
+    "nobody sends\n"
+    "or receives. Never blocks; may be called in any interpreter and thread.\n\n"
+    ">>> before = interpchannels.stats()\n"
+    ">>> recv, send = interpchannels.create()\n"
+    ">>> send.send_many([b'four', 5])\n"
+    "2\n"
+    ">>> now = interpchannels.stats()\n"
+    ">>> now.channels - before.channels, now.queued - before.queued\n"
+    "(1, 2)";
 
 constexpr const char* select_doc =
     "select(*operations, timeout=None[, default])\n\n"
@@ -210,7 +220,7 @@ PyMethodDef package_functions[] = {
     {"_unfinished_tasks", unfinished_tasks, METH_O, nullptr},
     {"_load_reference", load_reference, METH_O, nullptr},
     {"_set_unbound", set_unbound, METH_O, nullptr},
-    {"_process_stats", process_stats_now, METH_NOARGS, nullptr},
+    {"stats", process_stats, METH_NOARGS, stats_doc},
     {"_run_in_new_interpreter", run_in_new_interpreter, METH_VARARGS, nullptr},
     {"_pack", pack, METH_O, nullptr},
     {"_take_task", take_task, METH_NOARGS, nullptr},

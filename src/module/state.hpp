@@ -15,6 +15,7 @@ struct ModuleState : Context {
     PyObject* not_empty_error = nullptr;
     PyTypeObject* channel_info_type = nullptr;
     PyTypeObject* stats_type = nullptr;
+    PyTypeObject* process_stats_type = nullptr;
 
     // From the package: the object that stands for an item whose interpreter has ended.
     PyObject* unbound = nullptr;
@@ -62,6 +63,10 @@ int add_end_types(PyObject* module, ModuleState& state);
 PyObject* create_ends(PyObject* module, PyObject* args);
 PyObject* end_from_id(PyObject* module, PyObject* args);
 PyObject* list_package_channels(PyObject* module, PyObject*);
+
+// counters.cpp
+int add_stats_types(PyObject* module, ModuleState& state);
+PyObject* process_stats(PyObject* module, PyObject*);
 
 // select.cpp
 PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
