@@ -68,6 +68,7 @@ def without_left_out(cls):
 class Recorded(unittest.TestCase):
     def tearDown(self):
         super().tearDown()
+        self.q = None  # some keep their queue there, and pytest keeps them
         ran.add(self.id())
 
 
