@@ -53,13 +53,16 @@ Status Tally::wait(const WaitFor& wait) noexcept {
     InGroup in_group(wait.group, waiter);
     Status woken = Status::kOk;
     for (;;) {
-        Status status = woken != Status::kOk ? woken : must_leave(wait);
         {
             SpinGuard guard(lock_);
             const bool done = all_done_locked();
-            if (done || status != Status::kOk) {
+            // Looked at after it: where an interpreter's end has dropped what was left, the end is seen too.
+            Status leave = must_leave(wait);
+            if (leave == Status::kOk) leave = woken;
+            if (done && leave != Status::kEnding) leave = Status::kOk;
+            if (done || leave != Status::kOk) {
                 if (me.linked) joiners_.remove(me);
-                return done ? Status::kOk : status;
+                return leave;
             }
             if (!me.linked) joiners_.push_back(me);
             waiter.word.store(Waiter::kWaiting, std::memory_order_relaxed);  // the lock orders it

@@ -32,8 +32,9 @@ public:
     void add_dropped(std::uint64_t count) noexcept;
     std::uint64_t unfinished() noexcept;
 
-    // Blocks, detached, until nothing is unfinished. kOk, kTimeout, kInterrupted, kCancelled or kEnding; the close of
-    // the channel does not end it, since what was received may still be worked on.
+    // Blocks, detached, until nothing is unfinished. kOk, kTimeout, kInterrupted or kCancelled; kEnding even where
+    // nothing is, since the end of an interpreter may have dropped it. The close of the channel does not end the wait:
+    // what was received may still be worked on.
     Status wait(const WaitFor& wait) noexcept;
 
     // In the child of a fork, single-threaded: nothing is unfinished.

@@ -126,7 +126,7 @@ Status blocking_select(Context& context, Select& select, const SelectOp* ops, Na
 }
 
 Status blocking_join(Context& context, Tally& tally) {
-    if (tally.unfinished() == 0) return Status::kOk;
+    if (tally.unfinished() == 0 && !context.interpreter->waits().ended()) return Status::kOk;
     for (;;) {
         const WaitFor wait = wait_for(context, kNever, nullptr);
         const Status status = detached([&] { return tally.wait(wait); });

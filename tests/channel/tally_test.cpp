@@ -148,9 +148,9 @@ TEST(Tally, EndsWithItsGroup) {
     await_blocked(group, 1);
     group.end();
     EXPECT_EQ(join.join(), Status::kEnding);
-    EXPECT_EQ(channel->tally().wait(in_group(group)), Status::kEnding);
     EXPECT_TRUE(channel->tally().add_done());  // nobody is left in line
-    EXPECT_EQ(channel->tally().wait(in_group(group)), Status::kOk);
+    EXPECT_EQ(channel->tally().wait(in_group(group)), Status::kEnding);
+    EXPECT_EQ(channel->tally().wait({}), Status::kOk);
 }
 
 TEST(Tally, APokeInterruptsIt) {
