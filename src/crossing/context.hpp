@@ -25,6 +25,7 @@ struct Context {
     PyTypeObject* send_type = nullptr;
     PyTypeObject* channel_id_type = nullptr;
     PyTypeObject* memory_type = nullptr;
+    PyTypeObject* buffer_type = nullptr;
     PyObject* not_shareable_error = nullptr;
     PyObject* channel_closed_error = nullptr;
     PyObject* item_destroyed_error = nullptr;  // ItemInterpreterDestroyed

@@ -45,6 +45,7 @@ enum Tag : std::uint8_t {
     kEnd,        // 1 byte direction [attachment EndTicket]
     kChannelId,  // 8 bytes cid, 1 byte end, 1 byte resolve, 1 byte counted [attachment IdTicket if counted]
     kRegistry,   // [attachment RegistryItem]
+    kBuffer,     // [attachment BufferMemory]
     kPickle,     // whole value only: varint references, varint buffers, varint n, n bytes of pickle
                  // [attachments: the values that the pickle refers to, then Blocks]
 };

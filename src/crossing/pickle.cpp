@@ -5,6 +5,7 @@
 namespace interpchannels {
 namespace {
 
+constexpr int kBesideFailed = -2;
 constexpr const char* kStateName = "interpchannels.pickling";
 
 struct Pickling {
@@ -52,7 +53,7 @@ private:
 
 }  // namespace
 
-int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel,
+int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out,
                            Scratch& scratch) {
     PyObject* const type = pickler_type(context);
     if (!type) return -1;
@@ -86,24 +87,26 @@ int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, P
     if (encoder.write_pickle(pickled.get(), static_cast<std::size_t>(count), buffers.get()) < 0) return -1;
     for (Py_ssize_t i = 0; i < count; ++i) {
         if (encoder.run(PyList_GET_ITEM(references.get(), i)) != Encoder::Result::kDone) {
-            if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, "a shareable type changed its mind");
+            if (PyErr_Occurred()) return kBesideFailed;
+            PyErr_SetString(PyExc_RuntimeError, "a shareable type changed its mind");
             return -1;
         }
     }
-    encoder.move_into(parcel);
+    encoder.move_into(out);
     return 0;
 }
 
-int encode_pickled(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch) {
-    if (encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0) return 0;
-    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError) ||
-        PyErr_ExceptionMatches(PyExc_RecursionError)) {
+int encode_pickled(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch) {
+    const int failed = encode_pickled_or_fail(context, obj, mode, out, scratch);
+    if (failed == 0) return 0;
+    if (failed == kBesideFailed || !PyErr_ExceptionMatches(PyExc_Exception) ||
+        PyErr_ExceptionMatches(PyExc_MemoryError) || PyErr_ExceptionMatches(PyExc_RecursionError)) {
         return -1;
     }
     const PyRef cause(PyErr_GetRaisedException());
     if (!mode.salvage) {
         mode.salvage = true;
-        if (encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0) return 0;
+        if (encode_pickled_or_fail(context, obj, mode, out, scratch) == 0) return 0;
         PyErr_Clear();
     }
     Encoder(context, mode, scratch).explain(obj, cause.get());
@@ -128,9 +131,9 @@ PyObject* load_pickled(Context& context, const char* data, Py_ssize_t size, PyOb
 
 int use_pickle_first(Context& context) {
     Scratch scratch;
-    Parcel parcel;
-    if (encode_pickled_or_fail(context, Py_None, CrossingMode{}, parcel, scratch) < 0) return -1;
-    const PyRef none(decode(context, parcel));
+    Outgoing out;
+    if (encode_pickled_or_fail(context, Py_None, CrossingMode{}, out, scratch) < 0) return -1;
+    const PyRef none(decode(context, out.parcel));
     return none ? 0 : -1;
 }
 
