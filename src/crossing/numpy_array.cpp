@@ -23,8 +23,9 @@ public:
 struct Packed {
     explicit Packed(const Py_buffer& from) noexcept : ndim(from.ndim) {
         for (int i = 0; i < ndim; ++i) axes[i] = i;
-        std::stable_sort(axes, axes + ndim,
-                         [&](int a, int b) { return std::abs(from.strides[a]) > std::abs(from.strides[b]); });
+        std::stable_sort(axes, axes + ndim, [&](int a, int b) {
+            return std::abs(from.strides[a]) > std::abs(from.strides[b]);
+        });
         Py_ssize_t step = from.itemsize;
         for (int i = ndim - 1; i >= 0; --i) {
             strides[axes[i]] = step;
@@ -55,13 +56,15 @@ PyObject* reduce_array(PyObject* obj) {
     const PyRef kind(dtype ? PyObject_GetAttrString(dtype.get(), "kind") : nullptr);
     if (!kind) return nullptr;
     // No format says what dates are, so NumPy exports none: their numbers go.
-    const bool dates = PyUnicode_Check(kind.get()) && (PyUnicode_CompareWithASCIIString(kind.get(), "M") == 0 ||
-                                                       PyUnicode_CompareWithASCIIString(kind.get(), "m") == 0);
+    const bool dates =
+        PyUnicode_Check(kind.get()) && (PyUnicode_CompareWithASCIIString(kind.get(), "M") == 0 ||
+                                        PyUnicode_CompareWithASCIIString(kind.get(), "m") == 0);
     const PyRef numbers(dates ? PyObject_CallMethod(obj, "view", "s", "i8") : Py_NewRef(obj));
     if (!numbers) return nullptr;
     BufferView memory;
     if (PyObject_GetBuffer(numbers.get(), &memory.view, PyBUF_FULL_RO) < 0) {
-        if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) return nullptr;
+        if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError))
+            return nullptr;
         PyErr_Clear();  // dates in a record, say
         Py_RETURN_NOTIMPLEMENTED;
     }

@@ -80,11 +80,12 @@ void explain_import_failure() {
         PyErr_SetRaisedException(Py_NewRef(cause.get()));
         return;
     }
-    PyErr_Format(PyExc_ImportError,
-                 "this item needs an extension module that does not load in this interpreter (%U): receive it in "
-                 "the main interpreter, which may have it; or send what needs no module: for an array its memory, "
-                 "memoryview(array) or a Buffer (NumPy loads in one interpreter of a process only)",
-                 why.get());
+    PyErr_Format(
+        PyExc_ImportError,
+        "this item needs an extension module that does not load in this interpreter (%U): receive it in "
+        "the main interpreter, which may have it; or send what needs no module: for an array its memory, "
+        "memoryview(array) or a Buffer (NumPy loads in one interpreter of a process only)",
+        why.get());
     const PyRef raised(PyErr_GetRaisedException());
     PyException_SetCause(raised.get(), Py_NewRef(cause.get()));
     PyErr_SetRaisedException(Py_NewRef(raised.get()));

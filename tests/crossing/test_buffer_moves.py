@@ -186,7 +186,12 @@ def test_the_same_one_twice_arrives_once(echo):
 def test_inside_of_containers(echo):
     buffers = [marked(i) for i in range(4)]
     got = echo((buffers[0], {"b": buffers[1]}, [[buffers[2]], {3: (buffers[3], "x")}], buffers[0]))
-    assert [mark_of(b) for b in (got[0], got[1]["b"], got[2][0][0], got[2][1][3][0])] == [0, 1, 2, 3]
+    assert [mark_of(b) for b in (got[0], got[1]["b"], got[2][0][0], got[2][1][3][0])] == [
+        0,
+        1,
+        2,
+        3,
+    ]
     assert got[3] is got[0]
     assert all(b.detached for b in buffers)
     assert live() >= 4
@@ -253,7 +258,9 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("name", VIEWS)
-@pytest.mark.parametrize("wrap", [lambda b: b, lambda b: [marked(1), b], lambda b: [marked(1), Holder(b)]])
+@pytest.mark.parametrize(
+    "wrap", [lambda b: b, lambda b: [marked(1), b], lambda b: [marked(1), Holder(b)]]
+)
 def test_a_live_view_refuses_the_move(name, wrap):
     recv, send = create()
     buffer = marked(2)
@@ -502,7 +509,9 @@ def test_one_buffer_in_two_operations():
 
 
 @pytest.mark.parametrize("blocking", [{"blocking": False}, {"timeout": 0.001}])
-@pytest.mark.parametrize("wrap", [lambda b: b, lambda b: (marked(0), b), lambda b: (b, unpicklable())])
+@pytest.mark.parametrize(
+    "wrap", [lambda b: b, lambda b: (marked(0), b), lambda b: (b, unpicklable())]
+)
 def test_the_drop_in(wrap, blocking):
     buffer = marked(9)
     value = wrap(buffer)

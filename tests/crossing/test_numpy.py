@@ -1,11 +1,14 @@
 """NumPy arrays: their memory is copied once, whatever its layout; and what a receiver without NumPy is told."""
 
 import gc
+import re
+from pathlib import Path
 
 import crossing_functions
 import pytest
 
 from interpchannels import Buffer, create, spawn
+from support import run_quietly
 
 np = pytest.importorskip("numpy")
 
@@ -159,3 +162,16 @@ def test_a_receiver_without_numpy_is_told():
     assert "does not support loading in subinterpreters" in text or "once per process" in text
     assert cause == "ImportError"
     assert said[1] == ("memoryview", [0.0, 1.0, 2.0])  # that item alone was lost
+
+
+def test_the_examples_of_the_page():
+    """Those without a prompt, which need NumPy: each in a process of its own, since spawn() looks for __main__."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "large-data.md"
+    blocks = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+        if ">>>" not in block
+    ]
+    assert len(blocks) == 2
+    for block in blocks:
+        run_quietly(block)

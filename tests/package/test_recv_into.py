@@ -9,7 +9,6 @@ import interpchannels
 from interpchannels import Buffer, ChannelClosedError, create, spawn
 from support import Call, wait_until
 
-
 SIZES = [0, 1, 100, 127, 128, 8192, 8193, 300_000, 5_000_000]
 KINDS = {
     "bytes": bytes,
