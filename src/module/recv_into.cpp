@@ -68,7 +68,8 @@ PyObject* raise_with_item(EndObject& self, Parcel& parcel, bool is_bytes, std::s
 PyObject* recv_recv_into(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     PyObject* writable = nullptr;
     PyObject* timeout = nullptr;
-    if (!named("recv_into", {"writable", "timeout"}, args, nargs, kwnames, 1, {&writable, &timeout})) {
+    if (!named("recv_into", {"writable", "timeout"}, args, nargs, kwnames, 1, {&writable, &timeout}) ||
+        !writable) {
         return nullptr;
     }
     Nanos deadline = kNever;

@@ -186,7 +186,7 @@ def test_arguments():
 
 @pytest.mark.parametrize("timeout", [0, 0.001])
 def test_timeout(timeout):
-    recv, send = create()
+    recv, _send = create()
     memory = bytearray(b"....")
     with pytest.raises(TimeoutError, match=f"channel {recv.id} timed out"):
         recv.recv_into(writable=memory, timeout=timeout)
@@ -218,7 +218,7 @@ def test_it_waits(capacity):
     send.send(b"abcd")
     assert call.result() == 4
     assert bytes(memory) == b"abcd"
-    other_recv, other_send = create()
+    _other_recv, other_send = create()
     other_send.send(memory)
     assert memory.detached
 
