@@ -45,6 +45,7 @@ def juggle(
     the end.
     """
     chance = random.Random(name)
+    never, _keep = interpchannels.create()  # nothing ever arrives on it
     for _ in range(rounds):
         try:
             item = recv.recv(chance.choice((0, 0, 0.0005)))
@@ -64,7 +65,7 @@ def juggle(
                 case 0:
                     send.send_nowait(value)
                 case 1:
-                    interpchannels.select((send, value), recv_never(), timeout=0.0005)
+                    interpchannels.select((send, value), never, timeout=0.0005)
                 case 2:
                     send.send(value, timeout=0.0005)
                 case _:
@@ -81,13 +82,3 @@ def juggle(
 def drain(recv: Any) -> list[Buffer]:
     """All that is queued."""
     return [buffer for _ in range(len(recv)) for buffer in recv.recv_nowait()]
-
-
-_never: list[Any] = []
-
-
-def recv_never() -> Any:
-    """An end on which nothing ever arrives."""
-    if not _never:
-        _never.extend(interpchannels.create())
-    return _never[0]
