@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from interpchannels import _interpchannels
 from interpchannels._interpchannels import (
+    Buffer,
     ChannelClosedError,
     ChannelEmptyError,
     ChannelError,
@@ -37,6 +38,7 @@ __all__ = [
     "UNBOUND",
     "UNBOUND_ERROR",
     "UNBOUND_REMOVE",
+    "Buffer",
     "ChannelClosedError",
     "ChannelEmptyError",
     "ChannelError",

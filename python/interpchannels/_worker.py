@@ -125,9 +125,12 @@ def spawn[R](fn: Callable[..., R], /, *args: Any) -> Worker[R]:
     task = _interpchannels._pack((pack_function(fn), *args))
     name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
     entries: list[object] = list(sys.path)  # it may hold anything
-    return Worker(
-        name, task, _BOOT.format(path=[entry for entry in entries if isinstance(entry, str)])
-    )
+    source = _BOOT.format(path=[entry for entry in entries if isinstance(entry, str)])
+    try:
+        return Worker(name, task, source)
+    except BaseException:  # no thread: what was moved is still ours
+        _interpchannels._give_back(task)
+        raise
 
 
 def _work() -> None:

@@ -26,6 +26,7 @@ struct Context {
     PyTypeObject* channel_id_type = nullptr;
     PyTypeObject* queue_type = nullptr;  // the package's Queue, once that is imported
     PyTypeObject* memory_type = nullptr;
+    PyTypeObject* buffer_type = nullptr;
     PyObject* not_shareable_error = nullptr;
     PyObject* channel_closed_error = nullptr;
     PyObject* item_destroyed_error = nullptr;  // ItemInterpreterDestroyed

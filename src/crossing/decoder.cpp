@@ -3,8 +3,10 @@
 #include <cstring>
 
 #include "crossing/attachments.hpp"
+#include "crossing/buffer.hpp"
 #include "crossing/format.hpp"
 #include "crossing/memory.hpp"
+#include "crossing/pages.hpp"
 #include "crossing/pickle.hpp"
 #include "crossing/pod_vector.hpp"
 
@@ -171,6 +173,8 @@ private:
         case kMemory:
         case kView:
             return remembered(memory((tag & ~kRemember) == kView), mark);
+        case kBuffer:
+            return remembered(buffer(), mark);
         case kEnd:
             return remembered(end(), mark);
         case kQueue:
@@ -240,6 +244,7 @@ private:
         PyObject* obj = loan->object_here();
         if (!obj) {
             obj = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(loan->size()));
+            if (obj) advise_huge(PyBytes_AS_STRING(obj), loan->size());
             if (obj && !loan->copy_to(PyBytes_AS_STRING(obj))) obj = lost(obj);
         }
         loan->release();
@@ -257,6 +262,7 @@ private:
             malformed();
         } else if (!(obj = loan->object_here())) {
             obj = PyUnicode_New(static_cast<Py_ssize_t>(length), widest(tag));
+            if (obj) advise_huge(PyUnicode_DATA(obj), loan->size());
             if (obj && !loan->copy_to(PyUnicode_DATA(obj))) obj = lost(obj);
         }
         loan->release();
@@ -281,6 +287,11 @@ private:
         }
         Block* const block = take_attachment<Block>();
         return block ? memoryview_over(context_.memory_type, block, block->data(), layout) : malformed();
+    }
+
+    PyObject* buffer() {
+        auto* const memory = take_attachment<BufferMemory>();
+        return memory ? buffer_over(context_.buffer_type, memory) : malformed();
     }
 
     PyObject* end() {

@@ -88,13 +88,13 @@ bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
     return parcel.size != 0;
 }
 
-int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch) {
-    if (encode_small(obj, parcel, scratch)) return 0;
+int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch) {
+    if (encode_small(obj, out.parcel, scratch)) return 0;
     {
         Encoder encoder(context, mode, scratch);
         switch (encoder.run(obj)) {
         case Encoder::Result::kDone:
-            encoder.move_into(parcel);
+            encoder.move_into(out);
             return 0;
         case Encoder::Result::kError:
             return -1;
@@ -107,26 +107,29 @@ int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, S
         // CPython's module decides, and words the error.
         Encoder encoder(context, mode, scratch);
         if (encoder.write_whole_as_registry(obj) < 0) return -1;
-        encoder.move_into(parcel);
+        encoder.move_into(out);
         return 0;
     }
     if (!mode.pickle) {
         Encoder(context, mode, scratch).explain(obj, nullptr);
         return -1;
     }
-    return encode_pickled(context, obj, mode, parcel, scratch);
+    return encode_pickled(context, obj, mode, out, scratch);
 }
 
 Encoder::~Encoder() {
     while (!frames_.empty()) pop();
     for (std::size_t i = 0; i < remembered_.size(); ++i) Py_DECREF(remembered_[i].obj);
     std::free(buckets_);
+    moved_.settle(first_);
     release_chain(first_);
     if (base_ != scratch_) std::free(base_);
     Py_XDECREF(foreign_);
 }
 
-void Encoder::move_into(Parcel& parcel) noexcept {
+void Encoder::move_into(Outgoing& out) noexcept {
+    Parcel& parcel = out.parcel;
+    out.moved = std::move(moved_);
     parcel.data = base_;
     parcel.size = size_;
     parcel.attachments = std::exchange(first_, nullptr);
@@ -418,6 +421,18 @@ Encoder::Step Encoder::channel_id(PyObject* obj) {
                : kError;
 }
 
+Encoder::Step Encoder::buffer(PyObject* obj) {
+    if (explaining_) return kLeaf;  // it would cross, and nothing is sent
+    std::uint8_t mark = 0;
+    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    if (known < -1) return kError;
+    if (known >= 0) return refer(known);
+    BufferMemory* const memory = moved_.take_from(obj);
+    if (!memory) return kError;
+    attach(memory, memory->size());
+    return put_tag(kBuffer | mark) ? kLeaf : kError;
+}
+
 Encoder::Step Encoder::registry(PyObject* obj) {
     if (!mode_.registry || !cpython::is_registered(obj)) return kIsForeign;
     std::uint8_t mark = 0;
@@ -536,6 +551,8 @@ Encoder::Step Encoder::value(PyObject* obj) {
         step = queue(obj);
     } else if (type == context_.channel_id_type) {
         step = channel_id(obj);
+    } else if (type == context_.buffer_type) {
+        step = buffer(obj);
     } else {
         step = registry(obj);
     }
@@ -631,9 +648,9 @@ int Encoder::write_whole_as_registry(PyObject* obj) {
 
 bool Encoder::has_own_way(Context& context, PyObject* obj, CrossingMode mode) {
     PyTypeObject* const type = Py_TYPE(obj);
-    if (mode.salvage && only_a_buffer(context, obj)) return true;
+    if (mode.salvage && type != context.buffer_type && only_a_buffer(context, obj)) return true;
     return type == context.recv_type || type == context.send_type || type == context.queue_type ||
-           type == context.channel_id_type || type == &PyMemoryView_Type ||
+           type == context.channel_id_type || type == context.buffer_type || type == &PyMemoryView_Type ||
            (mode.registry && cpython::is_registered(obj));
 }
 

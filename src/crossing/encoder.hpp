@@ -8,13 +8,15 @@
 // at the next; one with a single reference can be met only once (the observation is marshal's). The encoder
 // holds what it remembers, so an address means one object for as long as it runs.
 //
-// Invariant: encode() either fills the parcel or leaves nothing behind; no lock is held.
+// Invariants: encode() either fills the parcel or leaves nothing behind, and the Buffers that it moved have their
+// memory back; no lock is held.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "channel/parcel.hpp"
+#include "crossing/buffer.hpp"
 #include "crossing/context.hpp"
 #include "crossing/format.hpp"
 #include "crossing/pod_vector.hpp"
@@ -38,7 +40,7 @@ inline constexpr std::size_t kSmallMax = 2 + 0x7F;
 std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept;
 
 // Attached; may run Python code. `scratch` stays with the parcel. 0, or -1 with an exception set.
-int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch);
+int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch);
 
 class Encoder {
 public:
@@ -51,7 +53,7 @@ public:
     enum class Result : std::uint8_t { kDone, kError, kForeign };
     // kForeign: an object that only pickle may know is in it.
     Result run(PyObject* root);
-    void move_into(Parcel& parcel) noexcept;
+    void move_into(Outgoing& out) noexcept;
     // After kForeign: an object that the registry knows could not be shared.
     bool registry_failed() const noexcept { return registry_failed_; }
 
@@ -94,6 +96,7 @@ private:
     Step end(PyObject* obj, Direction direction);
     Step queue(PyObject* obj);
     Step channel_id(PyObject* obj);
+    Step buffer(PyObject* obj);
     Step registry(PyObject* obj);
     void pop() noexcept;
     static bool pickles_alone(Context& context, PyObject* obj, CrossingMode mode);
@@ -126,6 +129,7 @@ private:
     Attachment* first_ = nullptr;
     Attachment* last_ = nullptr;
     std::size_t attached_ = 0;
+    MovedBuffers moved_;  // whose memory lies in the chain
     PodVector<Frame, 16> frames_;
     PodVector<Remembered, 16> remembered_;
     std::uint32_t* buckets_ = nullptr;  // number + 1, or 0; open addressing, once there are many

@@ -46,6 +46,7 @@ enum Tag : std::uint8_t {
     kQueue,      // [attachments EndTicket: receiving, sending]
     kChannelId,  // 8 bytes cid, 1 byte end, 1 byte resolve, 1 byte counted [attachment IdTicket if counted]
     kRegistry,   // [attachment RegistryItem]
+    kBuffer,     // [attachment BufferMemory]
     kPickle,     // whole value only: varint references, varint buffers, varint n, n bytes of pickle
                  // [attachments: the values that the pickle refers to, then Blocks]
 };

@@ -20,8 +20,8 @@ bool Encoder::only_a_buffer(Context& context, PyObject* obj) {
 
 bool Encoder::pickles_alone(Context& context, PyObject* obj, CrossingMode mode) {
     Scratch scratch;
-    Parcel parcel;
-    return encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0;
+    Outgoing out;  // goes unsent
+    return encode_pickled_or_fail(context, obj, mode, out, scratch) == 0;
 }
 
 // item['a'][3]

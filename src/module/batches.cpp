@@ -103,9 +103,9 @@ private:
     bool send_one(PyObject* item) {
         if (!check_open(self_)) return false;
         Scratch scratch;
-        Parcel parcel;
-        Status status = encode_for(self_, item, parcel, scratch);
-        if (status == Status::kOk) status = wait_to_send(parcel);
+        Outgoing out;
+        Status status = encode_for(self_, item, out, scratch);
+        if (status == Status::kOk) status = wait_to_send(out.parcel);
         return status == Status::kOk || fail(status);
     }
 

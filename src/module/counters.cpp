@@ -4,6 +4,7 @@
 // anyway, or that one writer at a time adds up with a plain store; the process's are their sums, made when they are
 // asked for. So they are always on. Exact at rest; in motion each figure is one that was true a moment ago.
 #include "channel/tables.hpp"
+#include "crossing/buffer.hpp"
 #include "module/ends.hpp"
 
 namespace interpchannels {
@@ -32,10 +33,11 @@ PyStructSequence_Field process_fields[] = {
     {"waiting_senders", "senders that wait now"},
     {"waiting_receivers", "receivers that wait now"},
     {"loans", "objects lent to items on their way, or not yet taken back by their interpreter"},
+    {"buffers", "Buffers that have memory, here or on their way"},
     {nullptr, nullptr},
 };
 PyStructSequence_Desc process_desc = {"interpchannels.ProcessStats", "The counters of the process.",
-                                      process_fields, 8};
+                                      process_fields, 9};
 
 // A new reference; nullptr with an exception set.
 template <std::size_t kCount>
@@ -95,7 +97,8 @@ PyObject* process_stats(PyObject* module, PyObject*) {
     return filled(state_of(module)->process_stats_type,
                   {static_cast<std::uint64_t>(count), senders, receivers, sum.queued, sum.queued_bytes,
                    sum.waiting_senders, sum.waiting_receivers,
-                   static_cast<std::uint64_t>(Interpreter::outstanding_loans())});
+                   static_cast<std::uint64_t>(Interpreter::outstanding_loans()),
+                   static_cast<std::uint64_t>(BufferMemory::live())});
 }
 
 }  // namespace interpchannels

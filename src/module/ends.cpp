@@ -209,6 +209,24 @@ PyMethodDef recv_methods[] = {
      "5\n"
      ">>> recv.recv_many(3), recv.recv_many()\n"
      "([0, 1, 2], [3, 4])"},
+    {"recv_into", METHOD(recv_recv_into), METH_FASTCALL | METH_KEYWORDS,
+     "recv_into($self, writable, timeout=None)\n--\n\nReceive the next item, which is bytes, bytearray, a "
+     "memoryview or a Buffer, straight\n"
+     "into `writable`: memory that the caller has (a bytearray, memoryview, Buffer or array, writable and\n"
+     "C-contiguous), from its start. Returns the number of bytes; what lies behind them stays as it is. "
+     "One\n"
+     "copy, and no object is made. Waits like recv(), with its errors.\n\n"
+     "ValueError where the item is larger than the memory, TypeError where it is something else than "
+     "bytes;\n"
+     "either error has the item as its `item`, and the memory is as it was. BufferError or TypeError, and\n"
+     "nothing received, where `writable` is not such memory. It cannot be resized or sent meanwhile.\n\n"
+     ">>> recv, send = interpchannels.create()\n"
+     ">>> memory = bytearray(8)\n"
+     ">>> send.send(b'abc')\n"
+     ">>> recv.recv_into(memory)\n"
+     "3\n"
+     ">>> memory[:3]\n"
+     "bytearray(b'abc')"},
     COMMON_METHODS,
     {nullptr, nullptr, 0, nullptr},
 };

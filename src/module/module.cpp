@@ -6,6 +6,7 @@
 #include "module/state.hpp"
 
 #include "channel/tables.hpp"
+#include "crossing/buffer.hpp"
 #include "crossing/memory.hpp"
 #include "crossing/pickle.hpp"
 #include "interpreter/cpython_private.hpp"
@@ -39,7 +40,7 @@ void for_each_object(ModuleState& s, Visit visit) {
     PyTypeObject** const types[] = {&s.recv_type,          &s.send_type,         &s.channel_id_type,
                                     &s.memory_type,        &s.channel_info_type, &s.stats_type,
                                     &s.process_stats_type, &s.drop_in_send_type, &s.drop_in_recv_type,
-                                    &s.queue_type};
+                                    &s.queue_type,         &s.buffer_type};
     for (PyTypeObject** type : types) visit(*reinterpret_cast<PyObject**>(type));
 }
 
@@ -116,6 +117,8 @@ int fill_first(PyObject* module, ModuleState& state) {
     if (add_channel_info_type(module, state) < 0) return -1;
     state.memory_type = make_memory_type(module);
     if (!state.memory_type) return -1;
+    state.buffer_type = make_buffer_type(module);
+    if (!state.buffer_type || PyModule_AddType(module, state.buffer_type) < 0) return -1;
     state.load_attachment = PyObject_GetAttrString(module, "_load_reference");
     if (!state.load_attachment) return -1;
     if (register_shared_types(state) < 0) return -1;
@@ -129,10 +132,11 @@ int fill_first(PyObject* module, ModuleState& state) {
 
 // The types and errors of the first module, under the same names.
 int copy_first(PyObject* module, PyObject* first) {
-    for (const char* name : {"ChannelError", "ChannelNotFoundError", "ChannelClosedError",
-                             "ChannelNotEmptyError", "ChannelEmptyError", "ChannelFullError",
-                             "NotShareableError", "ItemInterpreterDestroyed", "RecvChannel", "SendChannel",
-                             "ChannelStats", "ProcessStats", "ChannelID", "ChannelInfo", "__version__"}) {
+    for (const char* name :
+         {"ChannelError", "ChannelNotFoundError", "ChannelClosedError", "ChannelNotEmptyError",
+          "ChannelEmptyError", "ChannelFullError", "NotShareableError", "ItemInterpreterDestroyed",
+          "RecvChannel", "SendChannel", "ChannelStats", "ProcessStats", "ChannelID", "ChannelInfo",
+          "Buffer", "__version__"}) {
         const PyRef value(PyObject_GetAttrString(first, name));
         if (!value || PyModule_AddObjectRef(module, name, value.get()) < 0) return -1;
     }
@@ -223,6 +227,7 @@ PyMethodDef package_functions[] = {
     {"stats", process_stats, METH_NOARGS, stats_doc},
     {"_run_in_new_interpreter", run_in_new_interpreter, METH_VARARGS, nullptr},
     {"_pack", pack, METH_O, nullptr},
+    {"_give_back", give_back, METH_O, nullptr},
     {"_take_task", take_task, METH_NOARGS, nullptr},
     {"_leave_result", leave_result, METH_O, nullptr},
     {"_enter_worker", enter_worker, METH_NOARGS, nullptr},

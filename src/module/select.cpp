@@ -17,7 +17,7 @@ namespace {
 // One operation: its end, and for a send the parcel, whose bytes are kept beside it.
 struct Op {
     EndObject* end = nullptr;
-    Parcel parcel;
+    Outgoing out;
     std::unique_ptr<std::byte[]> bytes;
 };
 
@@ -53,20 +53,21 @@ bool read_op(ModuleState& state, PyObject* arg, std::size_t i, Op& op) {
     if (!value) return true;
 
     Scratch scratch;
-    const Status status = encode_for(*op.end, value, op.parcel, scratch);
+    const Status status = encode_for(*op.end, value, op.out, scratch);
     if (status != Status::kOk) {
         if (status != Status::kInterrupted) raise_status(*op.end, status, nullptr);
         return false;
     }
-    if (op.parcel.heap) return true;
+    Parcel& parcel = op.out.parcel;
+    if (parcel.heap) return true;
     // Out of the scratch, which is used for the next one.
-    op.bytes.reset(new (std::nothrow) std::byte[op.parcel.size ? op.parcel.size : 1]);
+    op.bytes.reset(new (std::nothrow) std::byte[parcel.size ? parcel.size : 1]);
     if (!op.bytes) {
         PyErr_NoMemory();
         return false;
     }
-    std::copy_n(op.parcel.data, op.parcel.size, op.bytes.get());
-    op.parcel.data = op.bytes.get();
+    std::copy_n(parcel.data, parcel.size, op.bytes.get());
+    parcel.data = op.bytes.get();
     return true;
 }
 
@@ -86,7 +87,7 @@ bool read_ops(ModuleState& state, PyObject* const* args, std::size_t count, Ops&
         SelectOp& select = out.select[i];
         select.channel = &op.end->handle.channel();
         select.cancelled = &op.end->handle.closed_flag();
-        select.parcel = op.end->handle.direction() == Direction::kSend ? &op.parcel : nullptr;
+        select.parcel = op.end->handle.direction() == Direction::kSend ? &op.out.parcel : nullptr;
     }
     return true;
 }

@@ -16,9 +16,10 @@ namespace {
 std::atomic<int> running{0};          // Workers whose interpreter exists, or is about to
 std::atomic<bool> all_ending{false};  // the main interpreter's end has woken the blocked ones
 
-// A value outside of every interpreter.
+// A value outside of every interpreter. Until a Worker has taken the parcel it is its maker's, and what it moved
+// (Buffers) can come back.
 struct Packed {
-    Parcel parcel;
+    Outgoing out;
     Scratch scratch;
 };
 
@@ -26,8 +27,9 @@ constexpr const char* kPackedName = "interpchannels.packed";
 
 // What the Worker of this thread was given, and what it leaves.
 struct Errand {
-    Packed* task;
-    Packed result;
+    Packed* task = nullptr;  // nullptr: it was taken
+    Parcel result;
+    Scratch scratch;  // the result's
     bool done = false;
 };
 thread_local Errand* errand = nullptr;
@@ -63,11 +65,19 @@ PyObject* pack(PyObject* module, PyObject* obj) {
     auto* const packed = new (std::nothrow) Packed;
     if (!packed) return PyErr_NoMemory();
     PyObject* capsule = nullptr;
-    if (encode(*state_of(module), obj, CrossingMode{}, packed->parcel, packed->scratch) == 0) {
+    if (encode(*state_of(module), obj, CrossingMode{}, packed->out, packed->scratch) == 0) {
         capsule = PyCapsule_New(packed, kPackedName, free_packed);
     }
     if (!capsule) delete packed;
     return capsule;
+}
+
+// _give_back(task): a task that no Worker will take; what it moved comes back.
+PyObject* give_back(PyObject*, PyObject* task) {
+    auto* const packed = static_cast<Packed*>(PyCapsule_GetPointer(task, kPackedName));
+    if (!packed) return nullptr;
+    packed->out.reset();
+    Py_RETURN_NONE;
 }
 
 // _run_in_new_interpreter(source, task) -> what the source left with _leave_result(), or None.
@@ -77,7 +87,8 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
     const char* source = nullptr;
     PyObject* task = nullptr;
     if (!PyArg_ParseTuple(args, "sO:_run_in_new_interpreter", &source, &task)) return nullptr;
-    Errand mine{static_cast<Packed*>(PyCapsule_GetPointer(task, kPackedName)), {}, false};
+    Errand mine;
+    mine.task = static_cast<Packed*>(PyCapsule_GetPointer(task, kPackedName));
     if (!mine.task) return nullptr;
 
     PyInterpreterConfig config{};
@@ -97,6 +108,7 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
         running.fetch_sub(1);
         // On failure CPython leaves the thread attached to where it was, or to nothing.
         if (!attached_state()) PyEval_RestoreThread(outer);
+        mine.task->out.reset();
         PyErr_Format(PyExc_RuntimeError, "cannot create an interpreter: %s",
                      status.err_msg ? status.err_msg : "unknown reason");
         return nullptr;
@@ -119,13 +131,14 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
     Py_EndInterpreter(inner);
     running.fetch_sub(1);
     PyEval_RestoreThread(outer);
+    if (mine.task) mine.task->out.reset();  // it never came to take it
     if (failure) {
         PyErr_SetString(PyExc_RuntimeError, failure);
         std::free(failure);
         return nullptr;
     }
     if (!mine.done) Py_RETURN_NONE;
-    return decode(*state_of(module), mine.result.parcel);
+    return decode(*state_of(module), mine.result);
 }
 
 // _take_task() -> the value that this thread's Worker was given; once.
@@ -134,7 +147,8 @@ PyObject* take_task(PyObject* module, PyObject*) {
         PyErr_SetString(PyExc_RuntimeError, "there is no task: this thread is not a Worker's");
         return nullptr;
     }
-    return decode(*state_of(module), std::exchange(errand->task, nullptr)->parcel);
+    Parcel parcel = std::move(std::exchange(errand->task, nullptr)->out.parcel);
+    return decode(*state_of(module), parcel);
 }
 
 // _leave_result(obj): what _run_in_new_interpreter returns.
@@ -143,10 +157,10 @@ PyObject* leave_result(PyObject* module, PyObject* obj) {
         PyErr_SetString(PyExc_RuntimeError, "there is no errand: this thread is not a Worker's");
         return nullptr;
     }
-    errand->result.parcel.reset();
-    if (encode(*state_of(module), obj, CrossingMode{}, errand->result.parcel, errand->result.scratch) < 0) {
-        return nullptr;
-    }
+    errand->result.reset();
+    Outgoing out;
+    if (encode(*state_of(module), obj, CrossingMode{}, out, errand->scratch) < 0) return nullptr;
+    errand->result = std::move(out.parcel);
     errand->done = true;
     Py_RETURN_NONE;
 }

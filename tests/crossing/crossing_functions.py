@@ -127,3 +127,17 @@ def measure_depths(recv, send):
 def references(value):
     """sys.getrefcount as a caller sees it."""
     return sys.getrefcount(value) - 1
+
+
+def receive_and_say(recv):
+    """Receive everything; return what arrived, or what the ImportError said."""
+    said = []
+    while True:
+        try:
+            value = recv.recv()
+        except ImportError as error:
+            said.append((type(error).__name__, str(error), type(error.__cause__).__name__))
+            continue
+        except Exception:
+            return said
+        said.append((type(value).__name__, list(value)) if type(value) is memoryview else "array")
