@@ -97,9 +97,10 @@ Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch
     }
     if (status != Status::kWouldBlock && status != Status::kContended) return status;
 
+    std::uint64_t place = 0;
     for (;;) {
         const WaitFor wait = wait_for(context, deadline, cancelled);
-        status = detached([&] { return channel.recv(parcel, scratch, wait); });
+        status = detached([&] { return channel.recv(parcel, scratch, wait, &place); });
         if (status != Status::kInterrupted) return status;
         if (PyErr_CheckSignals() < 0) return status;
     }
