@@ -12,7 +12,7 @@
 //  2. It never pairs with itself: where a channel occurs in both directions, its own links are out of line while
 //     it looks.
 //  3. Fair: every look goes through the operations in an order drawn at random.
-//  4. An offer of it keeps its place in line while its thread looks at a signal; a receive does not.
+//  4. An offer of it stands in line while its thread looks at a signal; a receive does not, and gets its place back.
 #pragma once
 
 #include <memory>
@@ -62,7 +62,8 @@ private:
     struct Case {
         Receiver receiver;
         std::optional<Offer> offer;
-        bool stood = false;  // the receiver was linked, and nobody has looked for it since
+        bool stood = false;     // the receiver was linked, and nobody has looked for it since
+        bool stood_up = false;  // the offer stands for the first time, and who waits may not know
     };
 
     bool prepare() noexcept;
@@ -73,7 +74,8 @@ private:
     Status look(WakeList& wakes, int& moved_in) noexcept;
     void link_all() noexcept;
     void unlink(bool offers_too) noexcept;
-    void pass_on() noexcept;
+    void pass_on(Status status) noexcept;
+    void tell_of_offers() noexcept;
     bool maybe_ready(const WaitFor& wait) const noexcept;
     bool any_cancelled() const noexcept;
 
