@@ -99,8 +99,20 @@ void Select::lock_all() noexcept {
     }
 }
 
-void Select::unlock_all() noexcept {
-    for (std::size_t i = channel_count_; i-- > 0;) {
+bool Select::try_lock_all() noexcept {
+    for (std::size_t i = 0; i < channel_count_; ++i) {
+        Queue& queue = channels_[i]->queue_;
+        const bool receives = queue.recv_lock.try_lock_briefly();
+        if (receives && queue.send_lock.try_lock_briefly()) continue;
+        if (receives) queue.recv_lock.unlock();
+        unlock_first(i);
+        return false;
+    }
+    return true;
+}
+
+void Select::unlock_first(std::size_t count) noexcept {
+    for (std::size_t i = count; i-- > 0;) {
         channels_[i]->queue_.send_lock.unlock();
         channels_[i]->queue_.recv_lock.unlock();
     }
@@ -183,6 +195,17 @@ void Select::tell_of_offers() noexcept {
     }
 }
 
+Status Select::try_together() noexcept {
+    if (!prepare()) return Status::kNoMemory;
+    if (!try_lock_all()) return Status::kContended;
+    WakeList wakes;
+    int moved_in = 0;
+    const Status status = look(wakes, moved_in);
+    unlock_first(channel_count_);
+    wakes.deliver();
+    return status == Status::kOk && moved_in != 0 ? Status::kOkOwing : status;
+}
+
 bool Select::maybe_ready(const WaitFor& wait) const noexcept {
     for (std::size_t i = 0; i < count_; ++i) {
         const SelectOp& op = ops_[i];
@@ -225,7 +248,7 @@ Status Select::wait(const WaitFor& wait) noexcept {
             for (std::size_t i = 0; i < count_; ++i) cases_[i].stood = false;  // it has looked, in vain
             status = leave;
         }
-        unlock_all();
+        unlock_first(channel_count_);
         wakes.deliver();
         if (status != Status::kWouldBlock) {
             if (moved_in != 0) ops_[index_].channel->tell_receivers(static_cast<std::uint64_t>(moved_in));
@@ -253,7 +276,7 @@ bool Select::withdraw() noexcept {
         static_cast<void>(look(wakes, moved_in));
     }
     unlink(true);
-    unlock_all();
+    unlock_first(channel_count_);
     pass_on(Status::kOk);
     return index_ == kNone;
 }

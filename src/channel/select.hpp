@@ -48,8 +48,10 @@ public:
     // Every answer but kWouldBlock, kContended, kTimeout, kInterrupted, kEnding and kNoMemory without
     // an operation is that of operation index(); kOk is that it was done.
 
-    // May be called attached: one bounded try of each. kOkOwing: settle() that channel, detached.
+    // May be called attached: one bounded try of each, one after the other. kOkOwing: settle() that channel, detached.
     Status try_once() noexcept;
+    // The same of all at one moment: where something was ready all the time, kWouldBlock is not the answer. Dearer.
+    Status try_together() noexcept;
     // Blocks, detached. kInterrupted: call it again, or withdraw().
     Status wait(const WaitFor& wait) noexcept;
     // Detached. True: nothing happened. False: operation index(), a send, was done.
@@ -70,7 +72,8 @@ private:
     bool mixed() const noexcept;
     void shuffle() noexcept;
     void lock_all() noexcept;
-    void unlock_all() noexcept;
+    bool try_lock_all() noexcept;
+    void unlock_first(std::size_t count) noexcept;
     Status look(WakeList& wakes, int& moved_in) noexcept;
     void link_all() noexcept;
     void unlink(bool offers_too) noexcept;

@@ -108,6 +108,8 @@ Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch
 
 Status blocking_select(Context& context, Select& select, const SelectOp* ops, Nanos deadline) {
     Status status = select.try_once();
+    // Nothing was ready, but each at another moment: who does not wait is told of one.
+    if (status == Status::kWouldBlock && deadline == 0) status = select.try_together();
     if (status == Status::kOkOwing) {
         detached([&] { ops[select.index()].channel->settle(); });
         return Status::kOk;

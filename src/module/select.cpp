@@ -124,7 +124,7 @@ PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, 
     }
     Nanos deadline = kNever;
     if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
-    if (fallback && !timeout) deadline = 0;
+    if (fallback && (!timeout || timeout == Py_None)) deadline = 0;
 
     Ops ops;
     if (!read_ops(state, args, static_cast<std::size_t>(nargs), ops)) return nullptr;
@@ -144,8 +144,10 @@ PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, 
         return nullptr;
     }
     // Which end it is about; where it is about none (memory, the interpreter's end), the first will do.
-    const std::size_t index = select.index() == Select::kNone ? 0 : select.index();
-    return raise_status(*ops.ops[index].end, status, nullptr);
+    EndObject& end = *ops.ops[select.index() == Select::kNone ? 0 : select.index()].end;
+    // As in receive(): closing the last handle closed the channel too.
+    const bool own = status == Status::kClosed && end.handle.closed();
+    return raise_status(end, own ? Status::kCancelled : status, nullptr);
 }
 
 }  // namespace interpchannels

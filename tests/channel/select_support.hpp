@@ -30,6 +30,15 @@ public:
             return Status::kOk;
         }
     }
+    // As a call with timeout 0 does it: "nothing" is said of one moment.
+    Status now_or_never() {
+        Status status = try_once();
+        if (status != Status::kWouldBlock) return status;
+        while ((status = select_->try_together()) == Status::kContended) std::this_thread::yield();
+        if (status != Status::kOkOwing) return status;
+        ops_[select_->index()].channel->settle();
+        return Status::kOk;
+    }
     Status wait(const WaitFor& wait = {}) {
         make();
         return select_->wait(wait);

@@ -19,6 +19,7 @@ TEST_P(Selects, NothingReadyIsSaidAndLeavesNobodyInLine) {
     Selecting select;
     select.recv(*channel).recv(*other);
     EXPECT_EQ(select.try_once(), Status::kWouldBlock);
+    EXPECT_EQ(select.now_or_never(), Status::kWouldBlock);
     EXPECT_EQ(select.wait(at_once()), Status::kTimeout);
     EXPECT_EQ(select.index(), Select::kNone);
     expect_nobody_waits(*channel);
@@ -313,6 +314,37 @@ TEST(SelectStress, TwoSelectsThatMeetAgreeOnOneOperation) {
     EXPECT_EQ(sent[0], received[1]);
     EXPECT_EQ(sent[1], received[0]);
     EXPECT_EQ(sent[0] + sent[1], static_cast<std::uint64_t>(meetings));
+}
+
+// At every moment one of the two is ready, and soon the other: "nothing is ready" would be said of no moment.
+// After TestNonblockSelectRace of Go's runtime/chan_test.go.
+TEST(SelectStress, NothingIsSaidOfOneMomentAlone) {
+    PlainChannel pair[2] = {PlainChannel(kUnbounded), PlainChannel(kUnbounded)};
+    const int times = rounds(5000);
+    Meeting meeting(2);
+    std::thread other([&] {
+        for (int i = 0; i < times; ++i) {
+            ASSERT_EQ(send_now(*pair[0], 1), Status::kOk);
+            meeting.arrive();
+            for (int k = 0; k < 100; ++k) {
+                ASSERT_EQ(send_now(*pair[(k + 1) % 2], 1), Status::kOk);
+                if (next_value(*pair[k % 2]) == kNothing) break;  // it was selected
+            }
+            meeting.arrive();
+            while (next_value(*pair[0]) == 1u || next_value(*pair[1]) == 1u) {
+            }
+        }
+    });
+    int nothing = 0;
+    for (int i = 0; i < times; ++i) {
+        Selecting select;
+        select.recv(*pair[0]).recv(*pair[1]);
+        meeting.arrive();
+        if (select.now_or_never() == Status::kWouldBlock) ++nothing;
+        meeting.arrive();
+    }
+    other.join();
+    EXPECT_EQ(nothing, 0);
 }
 
 TEST(Select, IsFairAmongTheReady) {
