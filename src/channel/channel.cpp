@@ -156,27 +156,29 @@ Status Channel::try_send_batch(Batch& batch, std::int64_t sender, std::uint64_t&
     return wake_receivers<true>(sent) ? Status::kOk : Status::kOkOwing;
 }
 
-// recv_lock. True where nobody else needs to be woken for the same item: somebody was who promises to look,
-// or nobody is left. False where the wakes are full.
+// recv_lock. True where somebody was woken who promises to look; false where nobody is left, or the wakes are full.
+// At capacity 0 those who can be handed something need not look.
 bool Channel::wake_one_locked(WakeList& wakes) noexcept {
-    while (!receivers_.empty()) {
-        if (wakes.full()) return false;
-        auto& receiver = static_cast<Receiver&>(*receivers_.front());
+    for (Link *link = receivers_.front(), *next = nullptr; link && !wakes.full(); link = next) {
+        next = link->next;
+        auto& receiver = static_cast<Receiver&>(*link);
+        if (capacity_ == 0 && receiver.out) continue;
         unlink_locked(receiver);
         wakes.add(*receiver.who);
-        if (receiver.promises) break;
+        if (receiver.promises) return true;
     }
-    return true;
+    return false;
 }
 
 // For `count` items. False where the lock was not had.
 template <bool kBounded>
 bool Channel::wake_receivers(std::uint64_t count) noexcept {
-    while (count != 0) {
+    for (bool more = count != 0; more;) {
         WakeList wakes;
         if (!acquire<kBounded>(queue_.recv_lock)) return false;
-        while (count != 0 && wake_one_locked(wakes)) count = receivers_.empty() ? 0 : count - 1;
+        while (count != 0 && wake_one_locked(wakes)) --count;
         queue_.recv_lock.unlock();
+        more = count != 0 && wakes.full();
         wakes.deliver();
     }
     return true;
@@ -188,14 +190,14 @@ void Channel::tell_receivers(std::uint64_t count) noexcept {
 }
 
 void Channel::link_locked(Receiver& receiver) noexcept {
-    receivers_.push_back(receiver);
+    receivers_.insert(receiver);
     // Relaxed: one writer (recv_lock); the fences named in channel.hpp order it for its readers. So for all four.
     receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 void Channel::link_locked(Offer& offer) noexcept {
     offer.position_ = queue_.published();
-    offers_.push_back(offer);
+    offers_.insert(offer);
     offers_count_.store(offers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
@@ -365,7 +367,7 @@ Status Channel::try_recv_batch(Batch& out, std::uint64_t max) noexcept {
     return status;
 }
 
-Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcept {
+Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait, std::uint64_t* place) noexcept {
     const Nanos slice_end = end_of_slice(wait);
     recv_spin_.spin([&] { return maybe_ready() || must_leave(wait) != Status::kOk; }, wait.deadline);
     Waiter waiter;
@@ -373,6 +375,7 @@ Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcep
     me.who = &waiter;
     me.out = &out;
     me.scratch = &scratch;
+    if (place) me.place = *place;
     InGroup in_group(wait.group, waiter);
     Status woken = Status::kOk;
     for (;;) {
@@ -401,7 +404,10 @@ Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcep
         queue_.recv_lock.unlock();
         wakes.deliver();
         if (moved_in != 0) tell_receivers(static_cast<std::uint64_t>(moved_in));
-        if (status != Status::kWouldBlock) return status;
+        if (status != Status::kWouldBlock) {
+            if (place) *place = me.place;
+            return status;
+        }
         std::atomic_thread_fence(std::memory_order_seq_cst);  // as in Offer::wait(), for the group
         if (!in_group.enter() || must_leave(wait) != Status::kOk) continue;  // the next look says why
         woken = sleep_until_woken(waiter, wait, slice_end);
@@ -493,27 +499,26 @@ bool Channel::close_if_empty() noexcept {
     return true;
 }
 
+// In one wave (waiter.hpp). `lock` protects `list`.
+void Channel::wake_list(SpinLock& lock, LinkList& list) noexcept {
+    std::uint64_t wave = 0;
+    for (bool more = true; more;) {
+        WakeList wakes;
+        {
+            SpinGuard guard(lock);
+            if (wave == 0) wave = list.begin_wave();
+            mark_wave(list, wave, wakes);
+        }
+        more = wakes.full();
+        wakes.deliver();
+    }
+}
+
 void Channel::wake_all() noexcept {
     // Whoever blocks later sees the flag that was set before this, since it looks after linking.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    for (bool more = true; more;) {
-        WakeList wakes;
-        {
-            SpinGuard guard(queue_.recv_lock);
-            mark_some(receivers_, wakes);
-        }
-        more = wakes.full();
-        wakes.deliver();
-    }
-    for (bool more = true; more;) {
-        WakeList wakes;
-        {
-            SpinGuard guard(queue_.send_lock);
-            mark_some(offers_, wakes);
-        }
-        more = wakes.full();
-        wakes.deliver();
-    }
+    wake_list(queue_.recv_lock, receivers_);
+    wake_list(queue_.send_lock, offers_);
 }
 
 State Channel::state() const noexcept {

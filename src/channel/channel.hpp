@@ -95,8 +95,10 @@ public:
     // As many plain items as are next, at most `max`, into an empty batch. kWouldBlock where the next is none:
     // then try_recv() knows better.
     Status try_recv_batch(Batch& out, std::uint64_t max) noexcept;
-    // Blocks, detached. After kInterrupted the caller may simply call again: receivers keep no place.
-    Status recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcept;
+    // Blocks, detached. After kInterrupted it is not in line, and is handed nothing; who calls again with the same
+    // `place` (0 at first) gets its place in line back.
+    Status recv(Parcel& out, Scratch& scratch, const WaitFor& wait,
+                std::uint64_t* place = nullptr) noexcept;
 
     // Detached: wakes as many receivers as there are items for, and moves offers into free places. For what a
     // bounded try could not do (kOkOwing), and for a wake-up that its receiver has no use for.
@@ -163,6 +165,7 @@ private:
     // Published, or offered, `count`; then look for receivers: pairs with the fence of one that links, then looks.
     // Detached.
     void tell_receivers(std::uint64_t count) noexcept;
+    static void wake_list(SpinLock& lock, LinkList& list) noexcept;
     bool sends_closed() const noexcept {
         // Relaxed: written under send_lock, which the caller holds.
         return (bits_.load(std::memory_order_relaxed) & kSendsClosed) != 0;

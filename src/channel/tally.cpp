@@ -7,26 +7,26 @@
 namespace interpchannels {
 
 bool Tally::add_done() noexcept {
-    WakeList wakes;
+    bool all = false;
     {
         SpinGuard guard(lock_);
         if (all_done_locked()) return false;
         ++done_;
-        if (all_done_locked()) mark_some(joiners_, wakes);
+        all = all_done_locked();
     }
-    wake_all(wakes);
+    if (all) wake_all();
     return true;
 }
 
 void Tally::add_dropped(std::uint64_t count) noexcept {
-    WakeList wakes;
+    bool all = false;
     {
         SpinGuard guard(lock_);
         // Fewer, where items that were still queued were called done.
         done_ += std::min(count, queue_.published() - done_);
-        if (all_done_locked()) mark_some(joiners_, wakes);
+        all = all_done_locked();
     }
-    wake_all(wakes);
+    if (all) wake_all();
 }
 
 std::uint64_t Tally::unfinished() noexcept {
@@ -34,14 +34,18 @@ std::uint64_t Tally::unfinished() noexcept {
     return queue_.published() - done_;
 }
 
-// Delivers the first few wake-ups, then the rest. Holding no lock.
-void Tally::wake_all(WakeList& wakes) noexcept {
-    for (;;) {
-        const bool more = wakes.full();
+// In one wave (waiter.hpp). Holding no lock.
+void Tally::wake_all() noexcept {
+    std::uint64_t wave = 0;
+    for (bool more = true; more;) {
+        WakeList wakes;
+        {
+            SpinGuard guard(lock_);
+            if (wave == 0) wave = joiners_.begin_wave();
+            mark_wave(joiners_, wave, wakes);
+        }
+        more = wakes.full();
         wakes.deliver();
-        if (!more) return;
-        SpinGuard guard(lock_);
-        mark_some(joiners_, wakes);
     }
 }
 
@@ -64,7 +68,7 @@ Status Tally::wait(const WaitFor& wait) noexcept {
                 if (me.linked) joiners_.remove(me);
                 return leave;
             }
-            if (!me.linked) joiners_.push_back(me);
+            if (!me.linked) joiners_.insert(me);
             waiter.word.store(Waiter::kWaiting, std::memory_order_relaxed);  // the lock orders it
         }
         std::atomic_thread_fence(std::memory_order_seq_cst);  // as in Offer::wait(), for the group

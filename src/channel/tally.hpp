@@ -42,7 +42,7 @@ public:
 
 private:
     bool all_done_locked() const noexcept { return done_ == queue_.published(); }
-    void wake_all(WakeList& wakes) noexcept;
+    void wake_all() noexcept;
 
     const Queue& queue_;
     SpinLock lock_;  // protects what follows

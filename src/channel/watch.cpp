@@ -5,9 +5,11 @@ namespace interpchannels {
 Status Watch::arm(const std::atomic<bool>* cancelled, WaitGroup* group) noexcept {
     {
         SpinGuard guard(channel_.queue_.recv_lock);
+        // Linked or not: who wakes all leaves it in line, woken. But not while it may lie in the ready list. Relaxed:
+        // the lock orders it against the wakers, who hold it too.
+        if (!armed_ || !waiter_.listed) waiter_.word.store(Waiter::kWaiting, std::memory_order_relaxed);
         if (!linked) {
-            // Relaxed: the lock orders it against the wakers, who hold it too.
-            waiter_.word.store(Waiter::kWaiting, std::memory_order_relaxed);
+            place = 0;  // it may have received since: the last in line
             channel_.link_locked(*this);
         }
         // Linked, then look: pairs with the fences in try_send() and tell_receivers(), and with those of who sets a

@@ -97,9 +97,10 @@ Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch
     }
     if (status != Status::kWouldBlock && status != Status::kContended) return status;
 
+    std::uint64_t place = 0;
     for (;;) {
         const WaitFor wait = wait_for(context, deadline, cancelled);
-        status = detached([&] { return channel.recv(parcel, scratch, wait); });
+        status = detached([&] { return channel.recv(parcel, scratch, wait, &place); });
         if (status != Status::kInterrupted) return status;
         if (PyErr_CheckSignals() < 0) return status;
     }
@@ -107,6 +108,8 @@ Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch
 
 Status blocking_select(Context& context, Select& select, const SelectOp* ops, Nanos deadline) {
     Status status = select.try_once();
+    // Nothing was ready, but each at another moment: who does not wait is told of one.
+    if (status == Status::kWouldBlock && deadline == 0) status = select.try_together();
     if (status == Status::kOkOwing) {
         detached([&] { ops[select.index()].channel->settle(); });
         return Status::kOk;

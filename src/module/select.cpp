@@ -72,6 +72,10 @@ bool read_op(ModuleState& state, PyObject* arg, std::size_t i, Op& op) {
 }
 
 bool read_ops(ModuleState& state, PyObject* const* args, std::size_t count, Ops& out) {
+    if (count > std::size_t{1} << 24) {  // far more than a call can have; the compiler does not know
+        PyErr_NoMemory();
+        return false;
+    }
     out.ops.reset(new (std::nothrow) Op[count]);
     out.select.reset(new (std::nothrow) SelectOp[count]);
     if (!out.ops || !out.select) {
@@ -125,7 +129,7 @@ PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, 
     }
     Nanos deadline = kNever;
     if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
-    if (fallback && !timeout) deadline = 0;
+    if (fallback && (!timeout || timeout == Py_None)) deadline = 0;
 
     Ops ops;
     if (!read_ops(state, args, static_cast<std::size_t>(nargs), ops)) return nullptr;
@@ -145,8 +149,10 @@ PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, 
         return nullptr;
     }
     // Which end it is about; where it is about none (memory, the interpreter's end), the first will do.
-    const std::size_t index = select.index() == Select::kNone ? 0 : select.index();
-    return raise_status(*ops.ops[index].end, status, nullptr);
+    EndObject& end = *ops.ops[select.index() == Select::kNone ? 0 : select.index()].end;
+    // As in receive(): closing the last handle closed the channel too.
+    const bool own = status == Status::kClosed && end.handle.closed();
+    return raise_status(end, own ? Status::kCancelled : status, nullptr);
 }
 
 }  // namespace interpchannels

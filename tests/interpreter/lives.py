@@ -92,6 +92,25 @@ def work_off(queue):
     thread.join()
 
 
+def blocked_select(recv, send, value, word="woken"):
+    """Wait for an item or a place, neither of which comes."""
+    try:
+        interpchannels.select(recv, (send, value))
+    except interpchannels.ChannelClosedError:
+        say(word)
+    else:
+        say("selected something")
+
+
+def select_for_ever(recv, send, value):
+    """Receive or send, whichever can be done, until one of the two is over."""
+    try:
+        while True:
+            interpchannels.select(recv, (send, value), recv)
+    except interpchannels.ChannelClosedError:
+        pass
+
+
 def drain(recv, word="drained"):
     """Count all that comes."""
     count = sum(1 for _ in recv)
