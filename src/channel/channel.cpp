@@ -189,7 +189,11 @@ void Channel::tell_receivers(std::uint64_t count) noexcept {
     if (receivers_count_.load(std::memory_order_relaxed) != 0) wake_receivers<false>(count);
 }
 
+// In the child of a fork, where the channel is abandoned, the lists stay empty: `linked` alone is kept.
+
 void Channel::link_locked(Receiver& receiver) noexcept {
+    receiver.linked = true;
+    if (abandoned()) return;
     receivers_.insert(receiver);
     // Relaxed: one writer (recv_lock); the fences named in channel.hpp order it for its readers. So for all four.
     receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -197,16 +201,22 @@ void Channel::link_locked(Receiver& receiver) noexcept {
 
 void Channel::link_locked(Offer& offer) noexcept {
     offer.position_ = queue_.published();
+    offer.linked = true;
+    if (abandoned()) return;
     offers_.insert(offer);
     offers_count_.store(offers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 void Channel::unlink_locked(Receiver& receiver) noexcept {
+    receiver.linked = false;
+    if (abandoned()) return;
     receivers_.remove(receiver);
     receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
 void Channel::unlink_locked(Offer& offer) noexcept {
+    offer.linked = false;
+    if (abandoned()) return;
     offers_.remove(offer);
     offers_count_.store(offers_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
@@ -499,26 +509,43 @@ bool Channel::close_if_empty() noexcept {
     return true;
 }
 
-// In one wave (waiter.hpp). `lock` protects `list`.
-void Channel::wake_list(SpinLock& lock, LinkList& list) noexcept {
-    std::uint64_t wave = 0;
-    for (bool more = true; more;) {
-        WakeList wakes;
-        {
-            SpinGuard guard(lock);
-            if (wave == 0) wave = list.begin_wave();
-            mark_wave(list, wave, wakes);
-        }
-        more = wakes.full();
-        wakes.deliver();
+// recv_lock. As mark_wave(), and a watch leaves the line: told, it is linked nowhere (watch.hpp).
+void Channel::mark_receivers(std::uint64_t wave, WakeList& wakes) noexcept {
+    for (Link *link = receivers_.front(), *next = nullptr; link && !wakes.full(); link = next) {
+        next = link->next;
+        auto& receiver = static_cast<Receiver&>(*link);
+        if (receiver.wave >= wave) continue;
+        receiver.wave = wave;
+        if (!receiver.out) unlink_locked(receiver);
+        wakes.add(*receiver.who);
     }
 }
 
 void Channel::wake_all() noexcept {
     // Whoever blocks later sees the flag that was set before this, since it looks after linking.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    wake_list(queue_.recv_lock, receivers_);
-    wake_list(queue_.send_lock, offers_);
+    std::uint64_t wave = 0;
+    for (bool more = true; more;) {
+        WakeList wakes;
+        {
+            SpinGuard guard(queue_.recv_lock);
+            if (wave == 0) wave = receivers_.begin_wave();
+            mark_receivers(wave, wakes);
+        }
+        more = wakes.full();
+        wakes.deliver();
+    }
+    wave = 0;
+    for (bool more = true; more;) {
+        WakeList wakes;
+        {
+            SpinGuard guard(queue_.send_lock);
+            if (wave == 0) wave = offers_.begin_wave();
+            mark_wave(offers_, wave, wakes);
+        }
+        more = wakes.full();
+        wakes.deliver();
+    }
 }
 
 State Channel::state() const noexcept {
@@ -558,7 +585,7 @@ void Channel::clear_sender(std::int64_t interp, std::uint8_t remove_op) noexcept
 }
 
 void Channel::abandon_in_child() noexcept {
-    bits_.store(kSendsClosed | kClosedNow, std::memory_order_seq_cst);
+    bits_.store(kSendsClosed | kClosedNow | kAbandoned, std::memory_order_seq_cst);
     queue_.abandon();
     queue_.send_lock.unlock();
     queue_.recv_lock.unlock();

@@ -48,7 +48,7 @@ inline constexpr std::int64_t kUnbounded = -1;
 
 // A receive that waits in line.
 struct Receiver : Link {
-    Parcel* out = nullptr;  // where an item may be handed to it; nullptr: it is only told to look
+    Parcel* out = nullptr;  // where an item may be handed to it; nullptr: it is only told to look (a Watch)
     Scratch* scratch = nullptr;
     bool delivered = false;  // recv_lock
     // It looks when it is woken, or passes the wake-up on. One that does not (a descriptor that somebody may
@@ -141,7 +141,8 @@ private:
     friend class Offer;
     friend class Select;
     friend class Watch;
-    enum Bit : std::uint32_t { kSendsClosed = 1, kClosedNow = 2, kOffersKept = 4 };
+    // kAbandoned: the parent's, in the child of a fork. Its lists are empty there, whatever a link says of itself.
+    enum Bit : std::uint32_t { kSendsClosed = 1, kClosedNow = 2, kOffersKept = 4, kAbandoned = 8 };
     // How recv_locked() comes by the send lock where it needs it.
     enum class SendLock : std::uint8_t { kTry, kTake, kHeld };
 
@@ -158,6 +159,10 @@ private:
     void link_locked(Offer& offer) noexcept;
     void unlink_locked(Receiver& receiver) noexcept;
     void unlink_locked(Offer& offer) noexcept;
+    bool abandoned() const noexcept {
+        return (bits_.load(std::memory_order_relaxed) & kAbandoned) !=
+               0;  // set while there is but one thread
+    }
     void note_sender(std::int64_t sender) noexcept;
     bool wake_one_locked(WakeList& wakes) noexcept;
     template <bool kBounded>
@@ -165,7 +170,7 @@ private:
     // Published, or offered, `count`; then look for receivers: pairs with the fence of one that links, then looks.
     // Detached.
     void tell_receivers(std::uint64_t count) noexcept;
-    static void wake_list(SpinLock& lock, LinkList& list) noexcept;
+    void mark_receivers(std::uint64_t wave, WakeList& wakes) noexcept;
     bool sends_closed() const noexcept {
         // Relaxed: written under send_lock, which the caller holds.
         return (bits_.load(std::memory_order_relaxed) & kSendsClosed) != 0;

@@ -77,6 +77,7 @@ Status Offer::step(Status leave) noexcept {
             status = leave;
         }
     }
+    stands_ = linked;
     c.queue_.send_lock.unlock();
     if (rendezvous) c.queue_.recv_lock.unlock();
     wakes.deliver();
@@ -115,10 +116,24 @@ Status Offer::wait(const WaitFor& wait) noexcept {
     }
 }
 
+Status Offer::look(const std::atomic<bool>* cancelled, WaitGroup* group) noexcept {
+    const Status status = step(Status::kOk);
+    if (status != Status::kWouldBlock) return status;
+    // It stands, then look: pairs with the fences of who sets a flag, then wakes.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    WaitFor wait;
+    wait.cancelled = cancelled;
+    wait.group = group;
+    if (group) wait.pokes = group->pokes();  // those are for threads
+    const Status leave = must_leave(wait);
+    return leave == Status::kOk ? Status::kWouldBlock : step(leave);
+}
+
 bool Offer::withdraw() noexcept {
     Channel& c = channel_;
     c.queue_.send_lock.lock();  // whoever takes an offer holds it
     if (linked) c.unlink_locked(*this);
+    stands_ = false;
     const bool sent = sent_;
     c.queue_.send_lock.unlock();
     return !sent;

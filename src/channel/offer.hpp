@@ -16,18 +16,24 @@ public:
     // until_taken: done when a receiver took it (always so at capacity 0); otherwise when it has a place.
     Offer(Channel& channel, Parcel& parcel, std::int64_t sender, bool until_taken) noexcept
         : Offer(channel, parcel, sender, until_taken, nullptr) {}
-    // With a notifier it is not waited for: look() again once the notifier's ready list has waiter().
+    // With a notifier nobody waits for it: look() again once the notifier's ready list has waiter().
     Offer(Channel& channel, Parcel& parcel, std::int64_t sender, bool until_taken,
           Notifier* notifier) noexcept;
-    ~Offer() { withdraw(); }
+    // Detached where it stands in line.
+    ~Offer() {
+        if (stands_) withdraw();
+    }
 
     // Blocks, detached. kOk: sent, and the parcel is empty. kInterrupted: the offer keeps its place in
     // line; wait again or withdraw. Anything else: withdrawn, and the parcel is as it was.
     Status wait(const WaitFor& wait) noexcept;
-    // Detached; never waits. kOk; kWouldBlock: it stands (again) in line; kClosed or kNoMemory: withdrawn.
-    Status look() noexcept { return step(Status::kOk); }
+    // Detached; never waits. For one with a notifier, that is new or was popped from the ready list. kOk: sent;
+    // kWouldBlock: it stands (again) in line; anything else: withdrawn, and the parcel is as it was.
+    Status look(const std::atomic<bool>* cancelled, WaitGroup* group) noexcept;
     // Detached. True: nothing was sent. False: it had been taken already.
     bool withdraw() noexcept;
+    // It was left in line, and nobody has looked since.
+    bool stands() const noexcept { return stands_; }
 
     Waiter& waiter() noexcept { return me_; }
 
@@ -44,7 +50,8 @@ private:
     const bool until_taken_;
     std::uint64_t position_ = 0;  // records published before it: its turn comes when those are gone
     bool sent_ = false;           // send_lock
-    bool waited_ = false;         // the sender's own thread
+    bool waited_ = false;         // these two are the sender's own
+    bool stands_ = false;         // it was left in line
 };
 
 }  // namespace interpchannels

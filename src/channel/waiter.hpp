@@ -39,9 +39,11 @@ struct Waiter {
     Notifier* const notifier = nullptr;
     const bool listed = false;
     Waiter* next_ready = nullptr;  // the notifier's
-    Waiter* group_prev = nullptr;  // these three: in the WaitGroup; protected by the group's lock
+    void* owner = nullptr;         // for the notifier's reader
+    Waiter* group_prev = nullptr;  // these four: in the WaitGroup; protected by the group's lock
     Waiter* group_next = nullptr;
     std::uint64_t group_wave = 0;
+    std::uint32_t group_fork = 0;
 
     // Marks it woken. True where somebody has to be told of it once the caller holds no lock.
     [[nodiscard]] bool mark_woken() noexcept {
@@ -181,6 +183,7 @@ public:
     bool enter(Waiter& w) noexcept {
         SpinGuard guard(lock_);
         if (ended_.load(std::memory_order_relaxed)) return false;  // written under lock_
+        w.group_fork = forks_;
         w.group_prev = nullptr;
         w.group_next = first_;
         if (first_) first_->group_prev = &w;
@@ -192,6 +195,7 @@ public:
 
     void leave(Waiter& w) noexcept {
         SpinGuard guard(lock_);
+        if (w.group_fork != forks_) return;  // it was the parent's, and is in no list here
         (w.group_prev ? w.group_prev->group_next : first_) = w.group_next;
         if (w.group_next) w.group_next->group_prev = w.group_prev;
     }
@@ -255,15 +259,17 @@ public:
     void clear_after_fork() noexcept {
         lock_.unlock();
         first_ = nullptr;
+        ++forks_;
     }
 
 private:
-    // Protects first_, the group links and waves of what it leads to, wave_ and ever_. A leaf: nothing is locked and nothing
-    // is woken while it is held.
+    // Protects first_, the group's fields of what it leads to, wave_, ever_ and forks_. A leaf: nothing is locked and
+    // nothing is woken while it is held.
     SpinLock lock_;
     Waiter* first_ = nullptr;
     std::uint64_t wave_ = 0;
     std::uint64_t ever_ = 0;
+    std::uint32_t forks_ = 0;  // how many forks lie between this process and the group's first
     std::atomic<bool> ended_{false};
     std::atomic<std::uint32_t> pokes_{0};
 };

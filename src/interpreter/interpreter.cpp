@@ -326,10 +326,12 @@ void EndHandle::close() {
     // The channel outlives the call even where the object is deallocated while detached.
     Ref<CountedChannel> channel = channel_;
     const Direction direction = direction_;
+    std::unique_ptr<Hint> hint = std::move(hint_);
     const ChannelStats stats = channel->stats();
-    if (!last && stats.waiting_receivers == 0 && stats.waiting_senders == 0) return;
+    if (!last && !hint && stats.waiting_receivers == 0 && stats.waiting_senders == 0) return;
     Queue::Contents left;
     while_detached([&] {
+        hint.reset();
         if (last) {
             channel->last_gone(direction, &left);
         } else {
@@ -339,8 +341,14 @@ void EndHandle::close() {
     Queue::release(left);  // attached: what this interpreter lent comes back at once
 }
 
+int EndHandle::descriptor() noexcept {
+    if (!hint_) hint_ = Hint::make(*channel_);
+    return hint_ ? hint_->descriptor() : -1;
+}
+
 void EndHandle::discard() {
     close();
+    hint_.reset();  // in the child of a fork, where close() does nothing
     channel_ = {};
     if (Interpreter* owner = std::exchange(owner_, nullptr)) owner->unref();
 }

@@ -19,6 +19,7 @@
 #include <cstdint>
 
 #include "channel/counted_ends.hpp"
+#include "channel/hint.hpp"
 #include "channel/parcel.hpp"
 #include "channel/waiter.hpp"
 #include "interpreter/python.hpp"
@@ -164,9 +165,18 @@ public:
     const Ref<CountedChannel>& channel_ref() const noexcept { return channel_; }
     Direction direction() const noexcept { return direction_; }
 
+    // A descriptor that is readable while there may be something to receive; it is closed with the handle, which is
+    // open. -1 and errno where there is none. Attached to the owner, as the next.
+    int descriptor() noexcept;
+    // After a try to receive through this handle. Never waits.
+    void refresh_hint() noexcept {
+        if (hint_) hint_->refresh();
+    }
+
 private:
     friend class Interpreter;
     Ref<CountedChannel> channel_;
+    std::unique_ptr<Hint> hint_;  // once somebody asked for the descriptor; the owner's GIL
     Interpreter* owner_ = nullptr;
     EndHandle* prev_ = nullptr;
     EndHandle* next_ = nullptr;

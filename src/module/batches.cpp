@@ -140,6 +140,7 @@ public:
             Status status = take_batch(left);
             if (status != Status::kOk) status = take_one(first);
             if (status != Status::kOk && first) {
+                self_.handle.refresh_hint();
                 // Where this was the last handle, as in receive().
                 if (status == Status::kClosed && self_.handle.closed()) status = Status::kCancelled;
                 if (status != Status::kInterrupted) raise_status(self_, status, timeout_);
@@ -150,6 +151,7 @@ public:
             // What is there now, and no more: a quick sender must not keep us for ever.
             if (first) left = std::min(left, channel_.count_with_offers());
         }
+        self_.handle.refresh_hint();
         if (!failure_) return items_.release();
         PyErr_SetRaisedException(failure_.release());
         annotate("received", items_.get());

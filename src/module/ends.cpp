@@ -227,6 +227,35 @@ PyMethodDef recv_methods[] = {
      "3\n"
      ">>> memory[:3]\n"
      "bytearray(b'abc')"},
+    {"recv_async", recv_recv_async, METH_NOARGS,
+     "recv_async($self)\n--\n\nA coroutine that returns the next item; where there is none, it waits on "
+     "the "
+     "running\n"
+     "asyncio event loop, in line with those who block in recv().\n\nOne that is cancelled has taken "
+     "nothing. ChannelClosedError when the channel is closed and\n"
+     "drained, this handle is closed, or the interpreter ends. For a timeout use asyncio.timeout(). May "
+     "be\n"
+     "awaited in any thread of the interpreter that holds this end.\n\n"
+     ">>> import asyncio\n"
+     ">>> recv, send = interpchannels.create()\n"
+     ">>> send.send('hello')\n"
+     ">>> asyncio.run(recv.recv_async())\n"
+     "'hello'"},
+    {"fileno", recv_fileno, METH_NOARGS,
+     "fileno($self)\n--\n\nA descriptor that is readable while there may be an item, or the end, for "
+     "select, epoll and\n"
+     "loop.add_reader(). It is a hint: another receiver may be quicker, so call recv_nowait() and expect\n"
+     "ChannelEmptyError. That, or any other receive through this handle, clears it once the channel is\n"
+     "empty. Never read from it and never close it: it is the handle's, and closed with it.\n\n"
+     "ChannelClosedError where this handle is closed; OSError where there is no descriptor left. Never\n"
+     "blocks.\n\n"
+     ">>> import select\n"
+     ">>> recv, send = interpchannels.create()\n"
+     ">>> select.select([recv], [], [], 0)[0] == [recv]\n"
+     "False\n"
+     ">>> send.send(1)\n"
+     ">>> select.select([recv], [], [], 0)[0] == [recv]\n"
+     "True"},
     COMMON_METHODS,
     {nullptr, nullptr, 0, nullptr},
 };
@@ -239,7 +268,10 @@ PyMethodDef send_methods[] = {
      "NotShareableError where obj cannot cross. A send that fails leaves nothing in the channel. From any\n"
      "thread of the interpreter that holds this end."},
     {"send_nowait", send_send_nowait, METH_O,
-     "send_nowait($self, obj, /)\n--\n\nLike send(), but ChannelFullError where it would wait."},
+     "send_nowait($self, obj, /)\n--\n\nLike send(), but ChannelFullError where it would wait. At capacity "
+     "0 "
+     "it finds\n"
+     "receivers that are blocked in recv(), not those in recv_async()."},
     {"send_many", METHOD(send_send_many), METH_FASTCALL | METH_KEYWORDS,
      "send_many($self, iterable, timeout=None)\n--\n\nSend a copy of each item, in order, and return how "
      "many. "
@@ -254,6 +286,20 @@ PyMethodDef send_methods[] = {
      ">>> recv, send = interpchannels.create()\n"
      ">>> send.send_many(['a', 'b'])\n"
      "2"},
+    {"send_async", send_send_async, METH_O,
+     "send_async($self, obj, /)\n--\n\nA coroutine that sends a copy of obj; where there is no place, it "
+     "waits on the running asyncio\n"
+     "event loop, in line with those who block in send().\n\nOne that is cancelled is withdrawn, and obj "
+     "is not sent; unless a receiver was quicker: then obj\n"
+     "was sent, and the CancelledError has the attribute `sent`, which is True. ChannelClosedError;\n"
+     "NotShareableError where obj cannot cross. May be awaited in any thread of the interpreter that "
+     "holds\n"
+     "this end.\n\n"
+     ">>> import asyncio\n"
+     ">>> recv, send = interpchannels.create(capacity=1)\n"
+     ">>> asyncio.run(send.send_async('hello'))\n"
+     ">>> recv.recv()\n"
+     "'hello'"},
     COMMON_METHODS,
     {nullptr, nullptr, 0, nullptr},
 };
@@ -279,8 +325,12 @@ PyType_Slot recv_slots[] = {
     {Py_tp_methods, recv_methods},
     {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
     {Py_tp_iternext, reinterpret_cast<void*>(recv_next)},
-    {Py_tp_doc, const_cast<char*>("The receiving end of a channel: made by create(), or received.\n\n"
-                                  "Iterating receives until the channel is closed and drained.")},
+    {Py_am_aiter, reinterpret_cast<void*>(PyObject_SelfIter)},
+    {Py_am_anext, reinterpret_cast<void*>(recv_anext)},
+    {Py_tp_doc,
+     const_cast<char*>("The receiving end of a channel: made by create(), or received.\n\n"
+                       "Iterating, with for or async for, receives until the channel is closed and "
+                       "drained.")},
     {0, nullptr},
 };
 

@@ -1,7 +1,8 @@
 // What the files of the end types share: the object, its errors, and the methods that each file has.
 //
 // ends.cpp makes the two types and their method tables; send_recv.cpp has what waits for one item, batches.cpp what
-// moves many, recv_into.cpp what receives one into the caller's memory, counters.cpp the counters.
+// moves many, recv_into.cpp what receives one into the caller's memory, async.cpp what event loops wait for,
+// counters.cpp the counters.
 #pragma once
 
 #include <initializer_list>
@@ -64,5 +65,11 @@ PyObject* send_send_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs
 PyObject* recv_recv_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 // recv_into.cpp
 PyObject* recv_recv_into(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+// --- async.cpp ---
+
+PyObject* recv_recv_async(PyObject* self, PyObject*);
+PyObject* recv_anext(PyObject* self);
+PyObject* recv_fileno(PyObject* self, PyObject*);
+PyObject* send_send_async(PyObject* self, PyObject* obj);
 
 }  // namespace interpchannels

@@ -31,16 +31,19 @@ Slot& slot_of(PyObject* module) noexcept { return *static_cast<Slot*>(PyModule_G
 
 template <class Visit>
 void for_each_object(ModuleState& s, Visit visit) {
-    PyObject** const objects[] = {&s.not_shareable_error, &s.channel_closed_error, &s.item_destroyed_error,
-                                  &s.pickler_type,        &s.pickle_loads,         &s.load_attachment,
-                                  &s.channel_error,       &s.not_found_error,      &s.empty_error,
-                                  &s.full_error,          &s.not_empty_error,      &s.unbound,
-                                  &s.queue_of_ends};
+    PyObject** const objects[] = {&s.not_shareable_error,  &s.channel_closed_error,
+                                  &s.item_destroyed_error, &s.pickler_type,
+                                  &s.pickle_loads,         &s.load_attachment,
+                                  &s.channel_error,        &s.not_found_error,
+                                  &s.empty_error,          &s.full_error,
+                                  &s.not_empty_error,      &s.unbound,
+                                  &s.queue_of_ends,        &s.enter_loop};
     for (PyObject** object : objects) visit(*object);
     PyTypeObject** const types[] = {&s.recv_type,          &s.send_type,         &s.channel_id_type,
                                     &s.memory_type,        &s.channel_info_type, &s.stats_type,
                                     &s.process_stats_type, &s.drop_in_send_type, &s.drop_in_recv_type,
-                                    &s.queue_type,         &s.buffer_type};
+                                    &s.queue_type,         &s.buffer_type,       &s.async_type,
+                                    &s.reactor_type};
     for (PyTypeObject** type : types) visit(*reinterpret_cast<PyObject**>(type));
 }
 
@@ -113,6 +116,7 @@ int fill_first(PyObject* module, ModuleState& state) {
     if (add_end_types(module, state) < 0) return -1;
     add_queue_hooks(state);
     if (add_stats_types(module, state) < 0) return -1;
+    if (add_async_types(module, state) < 0) return -1;
     if (add_channel_id_type(module, state) < 0) return -1;
     if (add_channel_info_type(module, state) < 0) return -1;
     state.memory_type = make_memory_type(module);
@@ -217,6 +221,7 @@ PyMethodDef package_functions[] = {
     {"select", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(select_ops)),
      METH_FASTCALL | METH_KEYWORDS, select_doc},
     {"_end_from_id", end_from_id, METH_VARARGS, nullptr},
+    {"_make_reactor", make_reactor, METH_NOARGS, nullptr},
     {"_list_channels", list_package_channels, METH_NOARGS, nullptr},
     {"_set_queue_type", set_queue_type, METH_VARARGS, nullptr},
     {"_task_done", task_done, METH_O, nullptr},

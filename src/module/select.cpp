@@ -139,6 +139,7 @@ PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, 
     Select select(ops.select.get(), ops.count, state.interpreter->id(), received, scratch,
                   state.next_random());
     const Status status = blocking_select(state, select, ops.select.get(), deadline);
+    for (std::size_t i = 0; i < ops.count; ++i) ops.ops[i].end->handle.refresh_hint();
     if (status == Status::kOk) return result_of(ops, select.index(), received);
     if (status == Status::kInterrupted) return nullptr;
     if (status == Status::kTimeout) {

@@ -193,6 +193,7 @@ PyObject* value_of(EndObject& self, Parcel& parcel) {
 Status receive_parcel(EndObject& self, Parcel& parcel, Scratch& scratch, Nanos deadline) {
     const Status status = blocking_recv(*self.state, self.handle.channel(), parcel, scratch, deadline,
                                         &self.handle.closed_flag());
+    self.handle.refresh_hint();
     // Where this was the last handle, closing it closed the channel too; but what was left was dropped, not
     // drained.
     return status == Status::kClosed && self.handle.closed() ? Status::kCancelled : status;

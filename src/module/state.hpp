@@ -16,6 +16,9 @@ struct ModuleState : Context {
     PyTypeObject* channel_info_type = nullptr;
     PyTypeObject* stats_type = nullptr;
     PyTypeObject* process_stats_type = nullptr;
+    PyTypeObject* async_type = nullptr;
+    PyTypeObject* reactor_type = nullptr;
+    PyObject* enter_loop = nullptr;  // interpchannels._async's, from the first wait on
 
     // From the package: the object that stands for an item whose interpreter has ended.
     PyObject* unbound = nullptr;
@@ -78,6 +81,12 @@ PyObject* set_queue_type(PyObject* module, PyObject* args);
 PyObject* task_done(PyObject* module, PyObject* end);
 PyObject* join_tasks(PyObject* module, PyObject* end);
 PyObject* unfinished_tasks(PyObject* module, PyObject* end);
+// async.cpp
+int add_async_types(PyObject* module, ModuleState& state);
+
+// reactor.cpp
+int add_reactor_type(PyObject* module, ModuleState& state);
+PyObject* make_reactor(PyObject* module, PyObject*);
 
 // channel_id.cpp
 int add_channel_id_type(PyObject* module, ModuleState& state);

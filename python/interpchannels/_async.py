@@ -1,0 +1,32 @@
+"""Which reactor an event loop has: the part of asyncio that the extension leaves to Python.
+
+A loop gets its reactor when something on it has to wait for the first time, and with it one descriptor that
+the loop watches for all of its waits. The loop holds the reactor, as the callback of that descriptor, and so do
+the waits; when the loop is closed and the waits are gone, the descriptor is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import TYPE_CHECKING
+
+from interpchannels._interpchannels import _make_reactor
+
+if TYPE_CHECKING:
+    from interpchannels._interpchannels import _Reactor
+
+_reactors: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_Reactor]]
+_reactors = weakref.WeakKeyDictionary()
+
+
+def enter_loop() -> tuple[_Reactor, asyncio.Future[None]]:
+    """Return the running loop's reactor and a new future; called by the extension."""
+    loop = asyncio.get_running_loop()
+    known = _reactors.get(loop)
+    reactor = known() if known is not None else None
+    if reactor is None:
+        reactor = _make_reactor()
+        loop.add_reader(reactor.fileno(), reactor.wake)
+        _reactors[loop] = weakref.ref(reactor)
+    return reactor, loop.create_future()
