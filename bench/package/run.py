@@ -72,6 +72,13 @@ def _budgets(cases: Sequence[Case]) -> Iterator[Budget]:
         of[f"{pairs.GROUP}/int/{own}"],
         1 / 5,
     )
+    for value in pairs.INSTANCES:
+        yield Budget(
+            f"send and recv of {value}, over a round trip of pickle 5",
+            of[f"{pairs.GROUP}/{value}/{pairs.PACKAGE}"],
+            of[f"{pairs.GROUP}/{value}/{pairs.PICKLE}"],
+            1,
+        )
     yield Budget(
         "round trip between interpreters, over SimpleQueue's between threads",
         of[f"{crossings.ROUND_TRIP}/int/{crossings.PACKAGE}"],

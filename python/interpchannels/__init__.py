@@ -26,6 +26,7 @@ from interpchannels._interpchannels import (
     RecvChannel,
     SendChannel,
     __version__,
+    register,
     select,
     stats,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "__version__",
     "create",
     "list_all",
+    "register",
     "select",
     "spawn",
     "stats",
@@ -80,7 +82,7 @@ def create(
     unbounditems: what becomes of queued items when the interpreter that sent them ends. KEEP: they arrive
     all the same; UNBOUND: UNBOUND arrives in their place; UNBOUND_ERROR: receiving one raises
     ItemInterpreterDestroyed; UNBOUND_REMOVE: they are dropped.
-    pickle: False sends native types only, and raises NotShareableError for the rest.
+    pickle: False sends only what crosses without pickle, and raises NotShareableError for the rest.
 
     TypeError or ValueError for anything else. Never blocks; may be called in any interpreter and thread.
     """

@@ -6,6 +6,7 @@
 
 #include "channel/associated_ends.hpp"
 #include "channel/counted_ends.hpp"
+#include "crossing/classes.hpp"
 #include "interpreter/interpreter.hpp"
 #include "interpreter/python.hpp"
 
@@ -32,7 +33,12 @@ struct Context {
     PyObject* item_destroyed_error = nullptr;  // ItemInterpreterDestroyed
     PyObject* pickler_type = nullptr;          // made on first use
     PyObject* pickle_loads = nullptr;
-    PyObject* load_attachment = nullptr;  // the function that our pickles name
+    PyObject* load_attachment = nullptr;  // the functions that our pickles name
+    PyObject* load_registered = nullptr;
+    PyObject* copyreg_table = nullptr;  // on first use
+    // {(module, qualname): (cls, to_shareable, from_shareable)}; made on first use
+    PyObject* registrations = nullptr;
+    ClassCache classes;
 
     // Hooks, all attached to this interpreter.
     EndHandle& (*end_handle)(PyObject* end) = nullptr;

@@ -204,10 +204,10 @@ int Encoder::rehash() {
     return 0;
 }
 
-std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark) {
+std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark, bool always) {
     constexpr std::int64_t kNew = -1, kFailed = -2;
     mark = 0;
-    if (met_once(obj)) return kNew;
+    if (!always && met_once(obj)) return kNew;
     std::size_t at = 0;
     if (!buckets_) {
         for (std::size_t i = 0; i < remembered_.size(); ++i) {
@@ -463,12 +463,8 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
         const std::int64_t known = remember(obj, mark);
         if (known < -1) return kError;
         if (known >= 0) {
-            if (remembered_[static_cast<std::size_t>(known)].unfinished) {
-                PyErr_Format(PyExc_RecursionError, "a %s that contains itself cannot cross",
-                             Py_TYPE(obj)->tp_name);
-                return kError;
-            }
-            return refer(known);
+            return remembered_[static_cast<std::size_t>(known)].unfinished ? raise_contains_itself(obj)
+                                                                           : refer(known);
         }
         if (mark) {
             number = static_cast<std::int64_t>(remembered_.size()) - 1;
@@ -486,19 +482,35 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
         iterator = PyObject_GetIter(obj);
         if (!iterator) return kError;
     }
-    if (!frames_.push({Py_NewRef(obj), iterator, nullptr, 0, size, number, tag})) {
-        Py_DECREF(obj);
-        Py_XDECREF(iterator);
-        PyErr_NoMemory();
-        return kError;
-    }
-    return kPushed;
+    Frame frame{};
+    frame.obj = obj;
+    frame.pending = iterator;
+    frame.size = size;
+    frame.number = number;
+    frame.kind = tag;
+    const Step step = open(frame);
+    Py_XDECREF(iterator);
+    return step;
+}
+
+Encoder::Step Encoder::open(Frame frame) {
+    Py_INCREF(frame.obj);
+    Py_XINCREF(frame.pending);
+    Py_XINCREF(frame.dict);
+    if (frames_.push(frame)) return kPushed;
+    Py_DECREF(frame.obj);
+    Py_XDECREF(frame.pending);
+    Py_XDECREF(frame.dict);
+    PyErr_NoMemory();
+    return kError;
 }
 
 void Encoder::pop() noexcept {
     Frame frame = frames_.back();
     frames_.pop();
     if (frame.number >= 0) remembered_[static_cast<std::size_t>(frame.number)].unfinished = false;
+    if (frame.kind == kRegistered) --registered_depth_;
+    Py_XDECREF(frame.dict);
     Py_XDECREF(frame.key);
     Py_XDECREF(frame.pending);
     Py_DECREF(frame.obj);
@@ -554,7 +566,8 @@ Encoder::Step Encoder::value(PyObject* obj) {
     } else if (type == context_.buffer_type) {
         step = buffer(obj);
     } else {
-        step = registry(obj);
+        if (mode_.native) step = classed(obj);
+        if (step == kIsForeign) step = registry(obj);
     }
     if (step == kIsForeign && mode_.salvage && only_a_buffer(context_, obj)) step = memoryview(obj);
     if (step != kIsForeign) return step;
@@ -564,10 +577,38 @@ Encoder::Step Encoder::value(PyObject* obj) {
     return kIsForeign;
 }
 
+// The items of a dict from frame.pos on.
+Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
+    for (;;) {
+        if (frame.pending) {  // the key is written; now its value
+            const PyRef item(std::exchange(frame.pending, nullptr));
+            const Step step = value(item.get());  // may move `frame`
+            if (step != kLeaf) return step;
+            Py_CLEAR(frames_.back().key);
+            continue;
+        }
+        Py_CLEAR(frame.key);
+        PyObject* key = nullptr;
+        PyObject* item = nullptr;
+        const bool changed = PyDict_GET_SIZE(dict) != frame.size;
+        if (!changed && !PyDict_Next(dict, &frame.pos, &key, &item)) return kLeaf;
+        if (changed) {
+            PyErr_SetString(PyExc_RuntimeError, "dict changed size while it was being sent");
+            return kError;
+        }
+        frame.key = Py_NewRef(key);
+        frame.pending = Py_NewRef(item);
+        const Step step = value(key);
+        if (step != kLeaf) return step;
+    }
+}
+
 // Writes items of the frame until one opens a frame of its own (kPushed) or it is done (kLeaf).
 Encoder::Step Encoder::next(Frame& frame) {
     switch (frame.kind) {
     case kTuple:
+    case kNamedTuple:
+    case kReduced:
         while (frame.pos < frame.size) {
             const Step step = value(PyTuple_GET_ITEM(frame.obj, frame.pos++));
             if (step != kLeaf) return step;
@@ -584,28 +625,7 @@ Encoder::Step Encoder::next(Frame& frame) {
         }
         return kLeaf;
     case kDict:
-        for (;;) {
-            if (frame.pending) {  // the key is written; now its value
-                const PyRef item(std::exchange(frame.pending, nullptr));
-                const Step step = value(item.get());  // may move `frame`
-                if (step != kLeaf) return step;
-                Py_CLEAR(frames_.back().key);
-                continue;
-            }
-            Py_CLEAR(frame.key);
-            PyObject* key = nullptr;
-            PyObject* item = nullptr;
-            const bool changed = PyDict_GET_SIZE(frame.obj) != frame.size;
-            if (!changed && !PyDict_Next(frame.obj, &frame.pos, &key, &item)) return kLeaf;
-            if (changed) {
-                PyErr_SetString(PyExc_RuntimeError, "dict changed size while it was being sent");
-                return kError;
-            }
-            frame.key = Py_NewRef(key);
-            frame.pending = Py_NewRef(item);
-            const Step step = value(key);
-            if (step != kLeaf) return step;
-        }
+        return pairs(frame, frame.obj);
     case kSet:
     case kFrozenSet:
         for (;;) {
@@ -615,6 +635,13 @@ Encoder::Step Encoder::next(Frame& frame) {
             const Step step = value(item.get());
             if (step != kLeaf) return step;
         }
+    case kInstance:
+        return next_of_instance(frame);
+    case kEnum:
+    case kRegistered: {
+        const PyRef part(std::exchange(frame.pending, nullptr));
+        return part ? value(part.get()) : kLeaf;
+    }
     default: {  // kSlice, kRange
         static const char* const names[] = {"start", "stop", "step"};
         while (frame.pos < 3) {

@@ -24,12 +24,40 @@ bool Encoder::pickles_alone(Context& context, PyObject* obj, CrossingMode mode) 
     return encode_pickled_or_fail(context, obj, mode, out, scratch) == 0;
 }
 
+PyObject* Encoder::attribute_path(PyObject* text, const Frame& frame) {
+    const Py_ssize_t written = frame.index - 1;
+    if (written < frame.declared && !frame.key && written >= 0) {
+        return PyUnicode_FromFormat("%U.%U", text, PyTuple_GET_ITEM(frame.plan->names.get(), written));
+    }
+    if (frame.key) {
+        return PyUnicode_FromFormat(PyUnicode_Check(frame.key) ? "%U.%U" : "%U.__dict__[%R]", text,
+                                    frame.key);
+    }
+    const Py_ssize_t slot = written - frame.declared - 1;
+    return slot >= 0 ? PyUnicode_FromFormat("%U.%U", text, PyTuple_GET_ITEM(frame.plan->slots.get(), slot))
+                     : Py_NewRef(text);
+}
+
 // item['a'][3]
 PyObject* Encoder::path() const {
     PyRef text(PyUnicode_FromString("item"));
     for (std::size_t i = 0; text && i < frames_.size(); ++i) {
         const Frame& frame = frames_[i];
         switch (frame.kind) {
+        case kInstance:
+            text = PyRef(attribute_path(text.get(), frame));
+            break;
+        case kNamedTuple:
+            text = PyRef(PyUnicode_FromFormat("%U.%U", text.get(),
+                                              PyTuple_GET_ITEM(frame.plan->names.get(), frame.pos - 1)));
+            break;
+        case kEnum:
+            text = PyRef(PyUnicode_FromFormat("%U.value", text.get()));
+            break;
+        case kRegistered:
+            text = PyRef(PyUnicode_FromFormat("to_shareable(%U)", text.get()));
+            break;
+        case kReduced:
         case kTuple:
         case kList:
             text = PyRef(PyUnicode_FromFormat("%U[%zd]", text.get(), frame.pos - 1));

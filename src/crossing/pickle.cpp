@@ -4,6 +4,7 @@
 
 #include "crossing/decoder.hpp"
 #include "crossing/numpy_array.hpp"
+#include "crossing/registered.hpp"
 
 namespace interpchannels {
 namespace {
@@ -15,6 +16,7 @@ struct Pickling {
     Context* context;
     CrossingMode mode;
     PyObject* references;  // borrowed list
+    PyObject* asked;       // borrowed dict: the registered objects, by address
 };
 
 // Pickler.reducer_override: what has a way of its own becomes a reference to it.
@@ -22,6 +24,8 @@ PyObject* reduce(PyObject* capsule, PyObject* obj) {
     auto* const state = static_cast<Pickling*>(PyCapsule_GetPointer(capsule, kStateName));
     if (!state) return nullptr;
     if (!Encoder::has_own_way(*state->context, obj, state->mode)) {
+        PyObject* const reduced = reduce_registered(*state->context, obj, state->asked);
+        if (reduced || PyErr_Occurred()) return reduced;
         if (state->mode.views) Py_RETURN_NOTIMPLEMENTED;  // a memoryview would share the array's memory
         return reduce_array(obj);
     }
@@ -112,7 +116,8 @@ int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, O
     const PyRef file(io ? PyObject_CallMethod(io.get(), "BytesIO", nullptr) : nullptr);
     const PyRef references(PyList_New(0));
     const PyRef buffers(PyList_New(0));
-    if (!file || !references || !buffers) return -1;
+    const PyRef asked(PyDict_New());
+    if (!file || !references || !buffers || !asked) return -1;
     const PyRef append(PyObject_GetAttrString(buffers.get(), "append"));
     const PyRef args(Py_BuildValue("(Oi)", file.get(), 5));
     const PyRef kwargs(append ? Py_BuildValue("{sO}", "buffer_callback", append.get()) : nullptr);
@@ -121,7 +126,7 @@ int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, O
     if (!pickler) return -1;
 
     {
-        Pickling state{&context, mode, references.get()};
+        Pickling state{&context, mode, references.get(), asked.get()};
         const PyRef capsule(PyCapsule_New(&state, kStateName, nullptr));
         const PyRef hook(capsule ? PyCFunction_New(&reduce_def, capsule.get()) : nullptr);
         if (!hook || PyObject_SetAttrString(pickler.get(), "reducer_override", hook.get()) < 0) return -1;

@@ -9,6 +9,7 @@
 #include "crossing/buffer.hpp"
 #include "crossing/memory.hpp"
 #include "crossing/pickle.hpp"
+#include "crossing/registered.hpp"
 #include "interpreter/cpython_private.hpp"
 #include "module/blocking.hpp"
 
@@ -31,13 +32,12 @@ Slot& slot_of(PyObject* module) noexcept { return *static_cast<Slot*>(PyModule_G
 
 template <class Visit>
 void for_each_object(ModuleState& s, Visit visit) {
-    PyObject** const objects[] = {&s.not_shareable_error,  &s.channel_closed_error,
-                                  &s.item_destroyed_error, &s.pickler_type,
-                                  &s.pickle_loads,         &s.load_attachment,
-                                  &s.channel_error,        &s.not_found_error,
-                                  &s.empty_error,          &s.full_error,
-                                  &s.not_empty_error,      &s.unbound,
-                                  &s.queue_of_ends,        &s.enter_loop};
+    PyObject** const objects[] = {&s.not_shareable_error, &s.channel_closed_error, &s.item_destroyed_error,
+                                  &s.pickler_type,        &s.pickle_loads,         &s.load_attachment,
+                                  &s.channel_error,       &s.not_found_error,      &s.empty_error,
+                                  &s.full_error,          &s.not_empty_error,      &s.unbound,
+                                  &s.queue_of_ends,       &s.enter_loop,           &s.load_registered,
+                                  &s.copyreg_table,       &s.registrations};
     for (PyObject** object : objects) visit(*object);
     PyTypeObject** const types[] = {&s.recv_type,          &s.send_type,         &s.channel_id_type,
                                     &s.memory_type,        &s.channel_info_type, &s.stats_type,
@@ -66,6 +66,7 @@ int module_clear(PyObject* module) {
     if (slot->own) {
         if (slot->own->ready) unregister_shared_types(*slot->own);
         slot->own->ready = false;
+        slot->own->classes.clear();
         for_each_object(*slot->own, [](PyObject*& object) { Py_CLEAR(object); });
     }
     Py_CLEAR(slot->first);
@@ -124,7 +125,8 @@ int fill_first(PyObject* module, ModuleState& state) {
     state.buffer_type = make_buffer_type(module);
     if (!state.buffer_type || PyModule_AddType(module, state.buffer_type) < 0) return -1;
     state.load_attachment = PyObject_GetAttrString(module, "_load_reference");
-    if (!state.load_attachment) return -1;
+    state.load_registered = PyObject_GetAttrString(module, "_load_registered");
+    if (!state.load_attachment || !state.load_registered) return -1;
     if (register_shared_types(state) < 0) return -1;
     state.ready = true;
 #if PY_VERSION_HEX < 0x030D0000
@@ -216,6 +218,51 @@ constexpr const char* select_doc =
     ">>> interpchannels.select(recv, other, default='nothing there')\n"
     "'nothing there'";
 
+constexpr const char* register_doc =
+    "register(cls, to_shareable, from_shareable)\n\n"
+    "Say how instances of cls cross between interpreters.\n\n"
+    "to_shareable(obj) returns a value that crosses; it is called by every send in this interpreter, with "
+    "an "
+    "object\n"
+    "whose type is cls itself: a subclass is not its parent, and is registered by itself. "
+    "from_shareable(value) "
+    "makes\n"
+    "the object where it is received: it is the registration of the receiving interpreter for the class of "
+    "that "
+    "module\n"
+    "and name that counts. Interpreters that spawn() makes have those of the interpreter that calls it; "
+    "the "
+    "functions\n"
+    "go there as spawn()'s own do, and their modules are imported when the first such object is met. A "
+    "registration\n"
+    "takes precedence over everything but the built-in types that cross natively, and replaces an earlier "
+    "one; "
+    "with\n"
+    "None for both functions it is taken back.\n\n"
+    "TypeError where cls is no class or a function is not callable; ValueError for a type that crosses "
+    "natively. "
+    "Never\n"
+    "blocks; may be called in any interpreter and thread.\n\n"
+    ">>> class Handle:\n"
+    "...     def __init__(self, number):\n"
+    "...         self.number = number\n"
+    ">>> interpchannels.register(Handle, lambda handle: handle.number, Handle)\n"
+    ">>> recv, send = interpchannels.create()\n"
+    ">>> send.send(Handle(7))\n"
+    ">>> recv.recv().number\n"
+    "7";
+
+PyObject* register_here(PyObject* module, PyObject* args, PyObject* kwargs) {
+    return register_class(*state_of(module), args, kwargs);
+}
+PyObject* registrations_here(PyObject* module, PyObject*) { return list_registrations(*state_of(module)); }
+PyObject* inherit_here(PyObject* module, PyObject* registrations) {
+    return inherit_registrations(*state_of(module), registrations);
+}
+PyObject* load_registered_here(PyObject* module, PyObject* args) {
+    return load_registered(*state_of(module), args);
+}
+
 PyMethodDef package_functions[] = {
     {"_create_ends", create_ends, METH_VARARGS, nullptr},
     {"select", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(select_ops)),
@@ -228,6 +275,11 @@ PyMethodDef package_functions[] = {
     {"_join_tasks", join_tasks, METH_O, nullptr},
     {"_unfinished_tasks", unfinished_tasks, METH_O, nullptr},
     {"_load_reference", load_reference, METH_O, nullptr},
+    {"_load_registered", load_registered_here, METH_VARARGS, nullptr},
+    {"register", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(register_here)),
+     METH_VARARGS | METH_KEYWORDS, register_doc},
+    {"_registrations", registrations_here, METH_NOARGS, nullptr},
+    {"_inherit", inherit_here, METH_O, nullptr},
     {"_set_unbound", set_unbound, METH_O, nullptr},
     {"stats", process_stats, METH_NOARGS, stats_doc},
     {"_run_in_new_interpreter", run_in_new_interpreter, METH_VARARGS, nullptr},

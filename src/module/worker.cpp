@@ -27,10 +27,16 @@ constexpr const char* kPackedName = "interpchannels.packed";
 
 // What the Worker of this thread was given, and what it leaves.
 struct Errand {
-    Packed* task = nullptr;  // nullptr: it was taken
+    Packed* given[2] = {};  // the registrations, and then the task
+    std::size_t taken = 0;
     Parcel result;
     Scratch scratch;  // the result's
     bool done = false;
+
+    // What it never came to take. Attached to the interpreter that gave it.
+    void give_back() {
+        while (taken != std::size(given)) given[taken++]->out.reset();
+    }
 };
 thread_local Errand* errand = nullptr;
 
@@ -80,16 +86,20 @@ PyObject* give_back(PyObject*, PyObject* task) {
     Py_RETURN_NONE;
 }
 
-// _run_in_new_interpreter(source, task) -> what the source left with _leave_result(), or None.
+// _run_in_new_interpreter(source, registrations, task) -> what the source left with _leave_result(), or None.
 // Runs it as __main__ in a new interpreter with a GIL of its own, in this thread, and ends the interpreter.
 // RuntimeError with the traceback where the source raises.
 PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
     const char* source = nullptr;
-    PyObject* task = nullptr;
-    if (!PyArg_ParseTuple(args, "sO:_run_in_new_interpreter", &source, &task)) return nullptr;
+    PyObject* capsules[2] = {};
+    if (!PyArg_ParseTuple(args, "sOO:_run_in_new_interpreter", &source, &capsules[0], &capsules[1])) {
+        return nullptr;
+    }
     Errand mine;
-    mine.task = static_cast<Packed*>(PyCapsule_GetPointer(task, kPackedName));
-    if (!mine.task) return nullptr;
+    for (std::size_t i = 0; i < 2; ++i) {
+        mine.given[i] = static_cast<Packed*>(PyCapsule_GetPointer(capsules[i], kPackedName));
+        if (!mine.given[i]) return nullptr;
+    }
 
     PyInterpreterConfig config{};
     config.use_main_obmalloc = 0;
@@ -108,7 +118,7 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
         running.fetch_sub(1);
         // On failure CPython leaves the thread attached to where it was, or to nothing.
         if (!attached_state()) PyEval_RestoreThread(outer);
-        mine.task->out.reset();
+        mine.give_back();
         PyErr_Format(PyExc_RuntimeError, "cannot create an interpreter: %s",
                      status.err_msg ? status.err_msg : "unknown reason");
         return nullptr;
@@ -131,7 +141,7 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
     Py_EndInterpreter(inner);
     running.fetch_sub(1);
     PyEval_RestoreThread(outer);
-    if (mine.task) mine.task->out.reset();  // it never came to take it
+    mine.give_back();
     if (failure) {
         PyErr_SetString(PyExc_RuntimeError, failure);
         std::free(failure);
@@ -141,13 +151,13 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
     return decode(*state_of(module), mine.result);
 }
 
-// _take_task() -> the value that this thread's Worker was given; once.
+// _take_task() -> the next value that this thread's Worker was given.
 PyObject* take_task(PyObject* module, PyObject*) {
-    if (!errand || !errand->task) {
+    if (!errand || errand->taken == std::size(errand->given)) {
         PyErr_SetString(PyExc_RuntimeError, "there is no task: this thread is not a Worker's");
         return nullptr;
     }
-    Parcel parcel = std::move(std::exchange(errand->task, nullptr)->out.parcel);
+    Parcel parcel = std::move(errand->given[errand->taken++]->out.parcel);
     return decode(*state_of(module), parcel);
 }
 
