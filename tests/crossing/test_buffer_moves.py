@@ -50,6 +50,9 @@ class Holder:
     def __init__(self, *parts):
         self.parts = parts
 
+    def __reduce__(self):  # so that it does not go natively
+        return Holder, self.parts
+
 
 def unpicklable():
     return lambda: None
