@@ -81,7 +81,6 @@ Status receive_now(AsyncObject& self, PyObject*& result) {
         detached([&] { channel.settle(); });
         status = Status::kOk;
     }
-    if (status == Status::kClosed && end.handle.closed()) status = Status::kCancelled;  // as in receive()
     end.handle.refresh_hint();
     if (status != Status::kOk) return status;
     result = value_of(end, parcel);
@@ -145,6 +144,8 @@ Status send_step(AsyncObject& self) {
 
 // Returns PYGEN_RETURN and the result, or PYGEN_ERROR with an exception set.
 PySendResult conclude(AsyncObject& self, Status status, PyObject* value, PyObject** result) {
+    // As in receive(): where this was the last handle, closing it closed the channel too.
+    if (status == Status::kClosed && self.end->handle.closed()) status = Status::kCancelled;
     if (status == Status::kOk) {
         *result = value ? value : Py_NewRef(Py_None);
     } else if (status == Status::kClosed && self.kind == Kind::kNext) {

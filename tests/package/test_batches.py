@@ -1,6 +1,7 @@
 """send_many and recv_many: in order, with an account of what went when something fails."""
 
 import random
+import select
 import threading
 
 import pytest
@@ -312,3 +313,14 @@ def test_between_interpreters(capacity):
         for name in "abc":
             numbers = [number for sender, number in one if sender == name]
             assert numbers == sorted(numbers)
+
+
+def test_it_clears_the_descriptors_hint():
+    recv, send = create()
+    descriptor = recv.fileno()
+    send.send_many(range(10))
+    assert select.select([descriptor], [], [], 60)[0]
+    assert len(recv.recv_many()) == 10
+    assert not select.select([descriptor], [], [], 0)[0]
+    send.send_many([b"x" * 100_000])
+    assert select.select([descriptor], [], [], 60)[0]
