@@ -517,6 +517,26 @@ def test_one_buffer_in_two_operations():
     assert len(recv) == 0
 
 
+@pytest.mark.parametrize("iterate", [list, iter])
+def test_send_many_keeps_what_it_did_not_send(iterate):
+    recv, send = create(3)
+    buffers = [marked(i) for i in range(4)]
+    with pytest.raises(TimeoutError) as caught:
+        send.send_many(
+            iterate([buffers[0], "small", [buffers[1]], buffers[2], buffers[3]]), timeout=0.001
+        )
+    assert caught.value.sent == 3
+    assert [b.detached for b in buffers] == [True, True, False, False]
+    assert [mark_of(b) for b in buffers[2:]] == [2, 3]
+    assert mark_of(recv.recv()) == 0
+    with pytest.raises(ValueError, match="detached") as caught:
+        send.send_many(iterate([buffers[2], buffers[2], buffers[3]]))
+    assert caught.value.sent == 1
+    assert [b.detached for b in buffers] == [True, True, True, False]
+    while len(recv):
+        recv.recv()
+
+
 @pytest.mark.parametrize("blocking", [{"blocking": False}, {"timeout": 0.001}])
 @pytest.mark.parametrize(
     "wrap", [lambda b: b, lambda b: (marked(0), b), lambda b: (b, unpicklable())]
