@@ -58,7 +58,7 @@ engine-tests: venv  ## the engine's tests alone (GoogleTest)
 	@tools/need-googletest
 	@$(CONFIGURE) -DINTERPCHANNELS_TESTS=ON >/dev/null
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
-	@$(or $(wildcard $(dir $(CMAKE))ctest),ctest) --test-dir $(BUILD) --output-on-failure --no-tests=error --progress
+	@$(or $(wildcard $(dir $(CMAKE))ctest),ctest) --test-dir $(BUILD) --output-on-failure --no-tests=error --progress --parallel $(JOBS)
 
 pytest: venv build  ## the package's tests alone
 	@$(RUN) $(VENV)/bin/python -m pytest $(PYTEST_ARGS)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cpython
 import crossings
+import large
 import pairs
 from measure import Case, run_in_turns
 
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write every sample there as well")
     options = parser.parse_args()
 
-    cases = [*pairs.cases(), *crossings.cases()]
+    cases = [*pairs.cases(), *crossings.cases(), *large.cases()]
     if options.quick:
         run_in_turns(cases, _QUICK_REPETITIONS, _QUICK_SECONDS)
     else:
@@ -52,6 +53,7 @@ def main() -> None:
     _print_pairs([case for case in cases if case.group == pairs.GROUP])
     _print_round_trips([case for case in cases if case.group == crossings.ROUND_TRIP])
     _print_one_way([case for case in cases if case.group == crossings.ONE_WAY])
+    _print_large([case for case in cases if case.group == large.GROUP])
     print()
     budgets = list(_budgets(cases))
     for budget in budgets:
@@ -70,11 +72,30 @@ def _budgets(cases: Sequence[Case]) -> Iterator[Budget]:
         of[f"{pairs.GROUP}/int/{own}"],
         1 / 5,
     )
+    for value in pairs.INSTANCES:
+        yield Budget(
+            f"send and recv of {value}, over a round trip of pickle 5",
+            of[f"{pairs.GROUP}/{value}/{pairs.PACKAGE}"],
+            of[f"{pairs.GROUP}/{value}/{pairs.PICKLE}"],
+            1,
+        )
     yield Budget(
         "round trip between interpreters, over SimpleQueue's between threads",
         of[f"{crossings.ROUND_TRIP}/int/{crossings.PACKAGE}"],
         of[f"{crossings.ROUND_TRIP}/int/{crossings.SIMPLE_QUEUE}"],
         1,
+    )
+    yield Budget(
+        "moving a Buffer of 64 MiB, over moving one of 1 KiB",
+        of[f"{large.GROUP}/64 MiB/{large.MOVED}"],
+        of[f"{large.GROUP}/1 KiB/{large.MOVED}"],
+        2,
+    )
+    yield Budget(
+        "recv_into of 64 MiB, over memcpy",
+        of[f"{large.GROUP}/64 MiB/{large.RECV_INTO}"],
+        of[f"{large.GROUP}/64 MiB/{large.MEMCPY}"],
+        1.5,
     )
 
 
@@ -98,13 +119,21 @@ def _print_round_trips(cases: Sequence[Case]) -> None:
 
 
 def _print_one_way(cases: Sequence[Case]) -> None:
+    _print_by_way(cases, crossings.PACKAGE, "one way, ns a message", 1e9, ",.0f")
+
+
+def _print_large(cases: Sequence[Case]) -> None:
+    _print_by_way(cases, large.RECV, "large values, µs each", 1e6, ",.2f")
+
+
+def _print_by_way(cases: Sequence[Case], first: str, title: str, unit: float, form: str) -> None:
     rows = list(dict.fromkeys(case.who for case in cases))
     columns = list(dict.fromkeys(case.value for case in cases))
     of = {(case.who, case.value): case for case in cases}
-    table = [["one way, ns a message", *columns]]
+    table = [[title, *columns]]
     for row in rows:
-        ours = [of[crossings.PACKAGE, column] for column in columns]
-        cells = [_cell(of[row, c], o, 1e9, ",.0f") for c, o in zip(columns, ours, strict=True)]
+        ours = [of[first, column] for column in columns]
+        cells = [_cell(of[row, c], o, unit, form) for c, o in zip(columns, ours, strict=True)]
         table.append([row, *cells])
     _print_table(table)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from interpchannels import _interpchannels
 from interpchannels._interpchannels import (
+    Buffer,
     ChannelClosedError,
     ChannelEmptyError,
     ChannelError,
@@ -21,11 +22,15 @@ from interpchannels._interpchannels import (
     ChannelStats,
     ItemInterpreterDestroyed,
     NotShareableError,
+    ProcessStats,
     RecvChannel,
     SendChannel,
     __version__,
+    register,
     select,
+    stats,
 )
+from interpchannels._queue import Queue
 from interpchannels._unbound import KEEP, UNBOUND, UNBOUND_ERROR, UNBOUND_REMOVE, UnboundItems
 from interpchannels._worker import RemoteError, Worker, spawn
 
@@ -34,6 +39,7 @@ __all__ = [
     "UNBOUND",
     "UNBOUND_ERROR",
     "UNBOUND_REMOVE",
+    "Buffer",
     "ChannelClosedError",
     "ChannelEmptyError",
     "ChannelError",
@@ -44,6 +50,8 @@ __all__ = [
     "ChannelStats",
     "ItemInterpreterDestroyed",
     "NotShareableError",
+    "ProcessStats",
+    "Queue",
     "RecvChannel",
     "RemoteError",
     "SendChannel",
@@ -51,8 +59,10 @@ __all__ = [
     "__version__",
     "create",
     "list_all",
+    "register",
     "select",
     "spawn",
+    "stats",
 ]
 
 # The engine counts in 64 bits; half of it leaves room for every sum.
@@ -72,7 +82,7 @@ def create(
     unbounditems: what becomes of queued items when the interpreter that sent them ends. KEEP: they arrive
     all the same; UNBOUND: UNBOUND arrives in their place; UNBOUND_ERROR: receiving one raises
     ItemInterpreterDestroyed; UNBOUND_REMOVE: they are dropped.
-    pickle: False sends native types only, and raises NotShareableError for the rest.
+    pickle: False sends only what crosses without pickle, and raises NotShareableError for the rest.
 
     TypeError or ValueError for anything else. Never blocks; may be called in any interpreter and thread.
     """

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from interpchannels import _interpchannels
-from interpchannels._functions import pack_function, unpack_function
+from interpchannels._functions import find_culprit, pack_function, unpack_function
+from interpchannels._registered import pack_registrations
 
 _BOOT = """\
 import sys
@@ -38,10 +39,12 @@ class Worker[R]:
     Its thread is not a daemon: the process waits for it, as for any thread.
     """
 
-    def __init__(self, name: str, task: Any, source: str) -> None:
+    def __init__(self, name: str, source: str, registrations: Any, task: Any) -> None:
         self._outcome: tuple[Any, ...] | None = None
         self._done = threading.Event()  # the interpreter has ended, and _outcome says how
-        self._thread = threading.Thread(target=self._run, args=(task, source), name=name)
+        self._thread = threading.Thread(
+            target=self._run, args=(source, registrations, task), name=name
+        )
         self._thread.start()
 
     @property
@@ -101,9 +104,9 @@ class Worker[R]:
         state = "running" if self.is_alive() else "ended"
         return f"<Worker {self.name} {state}>"
 
-    def _run(self, task: Any, source: str) -> None:
+    def _run(self, source: str, registrations: Any, task: Any) -> None:
         try:
-            outcome = _interpchannels._run_in_new_interpreter(source, task)
+            outcome = _interpchannels._run_in_new_interpreter(source, registrations, task)
         except BaseException as error:
             outcome = ("raised", None, str(error))
         self._outcome = outcome or ("raised", None, "the Worker ended without a result")
@@ -116,18 +119,41 @@ def spawn[R](fn: Callable[..., R], /, *args: Any) -> Worker[R]:
     The arguments are encoded before this returns, and `sys.path` is carried over. Ends among them arrive as
     handles of their own, which are let go when the function ends; close the ones that you keep no use for.
 
-    fn is imported there by its module and name; a function of `__main__` without a closure goes by its code.
-    NotShareableError or ValueError where fn or an argument cannot cross. May be called from any thread of any
-    interpreter that allows threads.
+    fn is imported there by its module and name. A function or lambda of `__main__`, of a prompt or of a notebook
+    goes by its code, if it has no closure; what it uses of its module goes with it: modules, functions, and
+    values that cross, as they are now. A class of `__main__` cannot be found there. What `register()` was told
+    here holds there too.
+
+    NotShareableError or ValueError where fn or an argument cannot cross: it names the variable. May be called from
+    any thread of any interpreter that allows threads; waits for nothing.
+
+    >>> interpchannels.spawn(sum, [1, 2, 3]).result()
+    6
     """
     if not callable(fn):
         raise TypeError(f"spawn() needs a function, not {type(fn).__name__}")
-    task = _interpchannels._pack((pack_function(fn), *args))
-    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
+    packed = pack_function(fn)
+    registrations = _interpchannels._pack(pack_registrations())
+    try:
+        task = _interpchannels._pack((packed, *args))
+    except _interpchannels.NotShareableError as error:
+        culprit = find_culprit(packed)
+        if culprit is None:
+            raise
+        raise _interpchannels.NotShareableError(
+            f"cannot send {_name(fn)}: {culprit} cannot cross between interpreters"
+        ) from error
     entries: list[object] = list(sys.path)  # it may hold anything
-    return Worker(
-        name, task, _BOOT.format(path=[entry for entry in entries if isinstance(entry, str)])
-    )
+    source = _BOOT.format(path=[entry for entry in entries if isinstance(entry, str)])
+    try:
+        return Worker(_name(fn), source, registrations, task)
+    except BaseException:  # no thread: what was moved is still ours
+        _interpchannels._give_back(task)
+        raise
+
+
+def _name(fn: Callable[..., Any]) -> str:
+    return getattr(fn, "__qualname__", None) or type(fn).__qualname__
 
 
 def _work() -> None:
@@ -156,6 +182,7 @@ def _leave(error: BaseException, text: str) -> None:
 
 
 def _call() -> Any:
+    _interpchannels._inherit(_interpchannels._take_task())
     packed, *args = _interpchannels._take_task()
     fn = unpack_function(packed)
     del packed

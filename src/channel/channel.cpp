@@ -1,5 +1,6 @@
 #include "channel/channel.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -122,31 +123,62 @@ Status Channel::try_send(Parcel& parcel, std::int64_t sender) noexcept {
     return wake_receivers<true>(1) ? Status::kOk : Status::kOkOwing;
 }
 
-// recv_lock. True where nobody else needs to be woken for the same item: somebody was who promises to look,
-// or nobody is left. False where the wakes are full.
+Status Channel::try_send_batch(Batch& batch, std::int64_t sender, std::uint64_t& sent) noexcept {
+    sent = 0;
+    if (capacity_ == 0) return Status::kWouldBlock;
+    if (!queue_.send_lock.try_lock_briefly()) return Status::kContended;
+    Status status = Status::kOk;
+    if (sends_closed()) {
+        status = Status::kClosed;
+    } else {
+        std::uint64_t places = batch.count();
+        if (capacity_ != kUnbounded) {
+            const std::uint64_t live = queue_.live();
+            const auto capacity = static_cast<std::uint64_t>(capacity_);
+            places =
+                offers_count_.load(std::memory_order_relaxed) != 0 || live >= capacity  // as in try_send()
+                    ? 0
+                    : std::min(places, capacity - live);
+        }
+        if (places == 0) {
+            status = Status::kWouldBlock;
+        } else {
+            note_sender(sender);
+            sent = queue_.append_batch(batch, places);
+            if (sent == 0) status = Status::kNoMemory;
+        }
+    }
+    queue_.send_lock.unlock();
+    if (status != Status::kOk) return status;
+    // As in try_send().
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (receivers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;
+    return wake_receivers<true>(sent) ? Status::kOk : Status::kOkOwing;
+}
+
+// recv_lock. True where somebody was woken who promises to look; false where nobody is left, or the wakes are full.
+// At capacity 0 those who can be handed something need not look.
 bool Channel::wake_one_locked(WakeList& wakes) noexcept {
-    for (Link *link = receivers_.front(), *next = nullptr; link; link = next) {
-        if (wakes.full()) return false;
+    for (Link *link = receivers_.front(), *next = nullptr; link && !wakes.full(); link = next) {
         next = link->next;
         auto& receiver = static_cast<Receiver&>(*link);
-        // At capacity 0 who can be handed an item never stands beside an offer, but beside its own (a select
-        // that does both): it is not to be woken by itself.
         if (capacity_ == 0 && receiver.out) continue;
         unlink_locked(receiver);
         wakes.add(*receiver.who);
-        if (receiver.promises) break;
+        if (receiver.promises) return true;
     }
-    return true;
+    return false;
 }
 
 // For `count` items. False where the lock was not had.
 template <bool kBounded>
 bool Channel::wake_receivers(std::uint64_t count) noexcept {
-    while (count != 0) {
+    for (bool more = count != 0; more;) {
         WakeList wakes;
         if (!acquire<kBounded>(queue_.recv_lock)) return false;
-        while (count != 0 && wake_one_locked(wakes)) count = receivers_.empty() ? 0 : count - 1;
+        while (count != 0 && wake_one_locked(wakes)) --count;
         queue_.recv_lock.unlock();
+        more = count != 0 && wakes.full();
         wakes.deliver();
     }
     return true;
@@ -162,7 +194,7 @@ void Channel::tell_receivers(std::uint64_t count) noexcept {
 void Channel::link_locked(Receiver& receiver) noexcept {
     receiver.linked = true;
     if (abandoned()) return;
-    receivers_.push_back(receiver);
+    receivers_.insert(receiver);
     // Relaxed: one writer (recv_lock); the fences named in channel.hpp order it for its readers. So for all four.
     receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
@@ -171,7 +203,7 @@ void Channel::link_locked(Offer& offer) noexcept {
     offer.position_ = queue_.published();
     offer.linked = true;
     if (abandoned()) return;
-    offers_.push_back(offer);
+    offers_.insert(offer);
     offers_count_.store(offers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
@@ -309,7 +341,43 @@ Status Channel::try_recv(Parcel& out, Scratch& scratch) noexcept {
     return status;
 }
 
-Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcept {
+Status Channel::try_recv_batch(Batch& out, std::uint64_t max) noexcept {
+    // What is offered at capacity 0 and by the drop-in's senders is taken one by one.
+    if (capacity_ == 0) return Status::kWouldBlock;
+    if (capacity_ == kUnbounded && offers_count_.load(std::memory_order_acquire) != 0)
+        return Status::kWouldBlock;
+    if (!queue_.recv_lock.try_lock_briefly()) return Status::kContended;
+    WakeList wakes;
+    int moved_in = 0;
+    Status status = Status::kWouldBlock;
+    // Acquire pairs with the release in close_now(), as in recv_locked().
+    if ((bits_.load(std::memory_order_acquire) & kClosedNow) == 0 && queue_.take_batch(out, max) != 0) {
+        status = Status::kOk;
+        if (capacity_ != kUnbounded) {
+            // As in recv_locked(): places were made, then look for offers.
+            std::atomic_thread_fence(std::memory_order_seq_cst);
+            if (offers_count_.load(std::memory_order_relaxed) != 0) {
+                if (queue_.send_lock.try_lock_briefly()) {
+                    moved_in = promote_locked(wakes);
+                    // More places than one list of wake-ups holds: the rest detached.
+                    if (wakes.full()) status = Status::kOkOwing;
+                    queue_.send_lock.unlock();
+                } else {
+                    status = Status::kOkOwing;
+                }
+            }
+        }
+    }
+    queue_.recv_lock.unlock();
+    wakes.deliver();
+    if (moved_in != 0 && receivers_count_.load(std::memory_order_relaxed) != 0 &&  // the locks order it
+        !wake_receivers<true>(static_cast<std::uint64_t>(moved_in))) {
+        return Status::kOkOwing;
+    }
+    return status;
+}
+
+Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait, std::uint64_t* place) noexcept {
     const Nanos slice_end = end_of_slice(wait);
     recv_spin_.spin([&] { return maybe_ready() || must_leave(wait) != Status::kOk; }, wait.deadline);
     Waiter waiter;
@@ -317,6 +385,7 @@ Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcep
     me.who = &waiter;
     me.out = &out;
     me.scratch = &scratch;
+    if (place) me.place = *place;
     InGroup in_group(wait.group, waiter);
     Status woken = Status::kOk;
     for (;;) {
@@ -345,7 +414,10 @@ Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcep
         queue_.recv_lock.unlock();
         wakes.deliver();
         if (moved_in != 0) tell_receivers(static_cast<std::uint64_t>(moved_in));
-        if (status != Status::kWouldBlock) return status;
+        if (status != Status::kWouldBlock) {
+            if (place) *place = me.place;
+            return status;
+        }
         std::atomic_thread_fence(std::memory_order_seq_cst);  // as in Offer::wait(), for the group
         if (!in_group.enter() || must_leave(wait) != Status::kOk) continue;  // the next look says why
         woken = sleep_until_woken(waiter, wait, slice_end);
@@ -406,14 +478,17 @@ void Channel::close_sends(bool keep_offers) noexcept {
 
 void Channel::close_now(Queue::Contents* left) noexcept {
     Queue::Contents contents;
+    std::uint64_t dropped = 0;
     {
         SpinGuard receive(queue_.recv_lock);
         SpinGuard send(queue_.send_lock);
         const std::uint32_t bits = bits_.load(std::memory_order_relaxed);
         if (bits & kClosedNow) return;
         bits_.store(bits | kSendsClosed | kClosedNow, std::memory_order_release);  // as in close_sends()
+        dropped = queue_.live();
         contents = queue_.detach_all();
     }
+    tally_.add_dropped(dropped);
     wake_all();
     if (left) {
         *left = contents;
@@ -434,21 +509,14 @@ bool Channel::close_if_empty() noexcept {
     return true;
 }
 
-// The list's lock. Who was marked stays in the list until it looks, and is passed over.
-void Channel::mark_some(LinkList& list, WakeList& wakes) noexcept {
-    for (Link* link = list.front(); link && !wakes.full(); link = link->next) {
-        // Relaxed: re-armed only under the locks of all its links, of which the caller holds one.
-        if (link->who->word.load(std::memory_order_relaxed) != Waiter::kWoken) wakes.add(*link->who);
-    }
-}
-
-// recv_lock: takes the watches out of the line and tells them.
-void Channel::tell_watches(WakeList& wakes) noexcept {
+// recv_lock. As mark_wave(), and a watch leaves the line: told, it is linked nowhere (watch.hpp).
+void Channel::mark_receivers(std::uint64_t wave, WakeList& wakes) noexcept {
     for (Link *link = receivers_.front(), *next = nullptr; link && !wakes.full(); link = next) {
         next = link->next;
         auto& receiver = static_cast<Receiver&>(*link);
-        if (receiver.out) continue;
-        unlink_locked(receiver);
+        if (receiver.wave >= wave) continue;
+        receiver.wave = wave;
+        if (!receiver.out) unlink_locked(receiver);
         wakes.add(*receiver.who);
     }
 }
@@ -456,21 +524,24 @@ void Channel::tell_watches(WakeList& wakes) noexcept {
 void Channel::wake_all() noexcept {
     // Whoever blocks later sees the flag that was set before this, since it looks after linking.
     std::atomic_thread_fence(std::memory_order_seq_cst);
+    std::uint64_t wave = 0;
     for (bool more = true; more;) {
         WakeList wakes;
         {
             SpinGuard guard(queue_.recv_lock);
-            tell_watches(wakes);
-            mark_some(receivers_, wakes);
+            if (wave == 0) wave = receivers_.begin_wave();
+            mark_receivers(wave, wakes);
         }
         more = wakes.full();
         wakes.deliver();
     }
+    wave = 0;
     for (bool more = true; more;) {
         WakeList wakes;
         {
             SpinGuard guard(queue_.send_lock);
-            mark_some(offers_, wakes);
+            if (wave == 0) wave = offers_.begin_wave();
+            mark_wave(offers_, wave, wakes);
         }
         more = wakes.full();
         wakes.deliver();
@@ -496,6 +567,7 @@ ChannelStats Channel::stats() const noexcept {
     s.sent = queue_.published() + direct;
     s.received = s.sent - s.queued;
     s.bytes = queue_.bytes_sent() + direct_bytes_.load(std::memory_order_relaxed);
+    s.queued_bytes = queue_.bytes_queued();
     s.waiting_senders = offers_count_.load(std::memory_order_relaxed);
     s.waiting_receivers = receivers_count_.load(std::memory_order_relaxed);
     return s;
@@ -519,6 +591,7 @@ void Channel::abandon_in_child() noexcept {
     queue_.recv_lock.unlock();
     receivers_.clear_after_fork();
     offers_.clear_after_fork();
+    tally_.abandon_in_child();
     receivers_count_.store(0, std::memory_order_seq_cst);
     offers_count_.store(0, std::memory_order_seq_cst);
 }

@@ -32,6 +32,7 @@
 #include "channel/queue.hpp"
 #include "channel/spin_budget.hpp"
 #include "channel/status.hpp"
+#include "channel/tally.hpp"
 #include "channel/waiter.hpp"
 
 namespace interpchannels {
@@ -56,10 +57,11 @@ struct Receiver : Link {
 };
 
 struct ChannelStats {
-    std::uint64_t sent = 0;      // items that a send delivered, ever
-    std::uint64_t received = 0;  // items that a receive took, ever (dropped ones included)
-    std::uint64_t queued = 0;    // live now, standing offers not included
-    std::uint64_t bytes = 0;     // payload bytes of the items sent, ever; loans and buffers included
+    std::uint64_t sent = 0;          // items that a send delivered, ever
+    std::uint64_t received = 0;      // items that a receive took, ever (dropped ones included)
+    std::uint64_t queued = 0;        // live now, standing offers not included
+    std::uint64_t bytes = 0;         // payload bytes of the items sent, ever; loans and buffers included
+    std::uint64_t queued_bytes = 0;  // of these, those that are queued now
     std::uint32_t waiting_senders = 0;
     std::uint32_t waiting_receivers = 0;
 };
@@ -84,11 +86,19 @@ public:
     // --- sending; `parcel` is emptied only by kOk and kOkOwing. A send that has to wait is an Offer. ---
     // `sender` is the id of the caller's interpreter. At capacity 0: kOk where a receiver stood waiting.
     Status try_send(Parcel& parcel, std::int64_t sender) noexcept;
+    // The oldest of a batch, out of it, as many as there are places for: kOk or kOkOwing, and `sent` says how many;
+    // kWouldBlock for none. At capacity 0 always kWouldBlock: what is handed over goes one by one.
+    Status try_send_batch(Batch& batch, std::int64_t sender, std::uint64_t& sent) noexcept;
 
     // --- receiving; `out` is written only by kOk and kOkOwing ---
     Status try_recv(Parcel& out, Scratch& scratch) noexcept;
-    // Blocks, detached. After kInterrupted the caller may simply call again: receivers keep no place.
-    Status recv(Parcel& out, Scratch& scratch, const WaitFor& wait) noexcept;
+    // As many plain items as are next, at most `max`, into an empty batch. kWouldBlock where the next is none:
+    // then try_recv() knows better.
+    Status try_recv_batch(Batch& out, std::uint64_t max) noexcept;
+    // Blocks, detached. After kInterrupted it is not in line, and is handed nothing; who calls again with the same
+    // `place` (0 at first) gets its place in line back.
+    Status recv(Parcel& out, Scratch& scratch, const WaitFor& wait,
+                std::uint64_t* place = nullptr) noexcept;
 
     // Detached: wakes as many receivers as there are items for, and moves offers into free places. For what a
     // bounded try could not do (kOkOwing), and for a wake-up that its receiver has no use for.
@@ -103,7 +113,7 @@ public:
     // --- closing; all idempotent ---
     // No more sends. With keep_offers, senders that are blocked may still be received from.
     void close_sends(bool keep_offers) noexcept;
-    // Nothing any more: who waits is woken, what is queued is released; or, with `left`, handed to the
+    // Nothing any more: who waits is woken, what is queued is released and done with; or, with `left`, handed to the
     // caller, who releases it with Queue::release() where it is best done.
     void close_now(Queue::Contents* left = nullptr) noexcept;
     // The same where there is neither an item nor an offer; false otherwise, and nothing happened.
@@ -117,6 +127,9 @@ public:
         return queue_.live() + offers_count_.load(std::memory_order_relaxed);
     }
     ChannelStats stats() const noexcept;
+
+    // Which items are done with (see tally.hpp). What a close drops is.
+    Tally& tally() noexcept { return tally_; }
 
     // The interpreter ended: its items become unbound, or are removed where their op is `remove_op`.
     void clear_sender(std::int64_t interp, std::uint8_t remove_op) noexcept;
@@ -157,8 +170,7 @@ private:
     // Published, or offered, `count`; then look for receivers: pairs with the fence of one that links, then looks.
     // Detached.
     void tell_receivers(std::uint64_t count) noexcept;
-    static void mark_some(LinkList& list, WakeList& wakes) noexcept;
-    void tell_watches(WakeList& wakes) noexcept;
+    void mark_receivers(std::uint64_t wave, WakeList& wakes) noexcept;
     bool sends_closed() const noexcept {
         // Relaxed: written under send_lock, which the caller holds.
         return (bits_.load(std::memory_order_relaxed) & kSendsClosed) != 0;
@@ -190,6 +202,7 @@ private:
     std::atomic<std::int64_t> last_sender_{-1};  // a hint
     SpinBudget recv_spin_;
     SpinBudget send_spin_;
+    Tally tally_{queue_};
 };
 
 // A counted reference to a channel of type T.

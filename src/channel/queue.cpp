@@ -1,5 +1,6 @@
 #include "channel/queue.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace interpchannels {
@@ -22,23 +23,18 @@ struct HeapPayload {
     std::uint64_t size;
 };
 
-constexpr std::uint32_t align8(std::uint32_t n) { return (n + 7u) & ~7u; }
-
 }  // namespace
 
-struct Queue::Header {
-    std::uint32_t length;   // of the whole record, a multiple of 8
-    std::uint16_t payload;  // bytes in place; 0 where kHasHeap
-    std::uint8_t flags;
-    std::uint8_t unbound_op;
-
-    // Behind the header, in this order, where the flags say so: sender id, attachment chain, heap payload;
+struct Queue::Header : RecordHeader {
+    // Behind the header, in this order, where the flags say so: sender id, attachment chain and the bytes that it
+    // holds, heap payload;
     // then the bytes.
     std::byte* body() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
     std::uint32_t sender_at() const noexcept { return 0; }
     std::uint32_t attachments_at() const noexcept { return (flags & kHasSender) ? 8 : 0; }
+    std::uint32_t attached_at() const noexcept { return attachments_at() + 8; }
     std::uint32_t heap_at() const noexcept {
-        return attachments_at() + ((flags & kHasAttachments) ? 8u : 0u);
+        return attachments_at() + ((flags & kHasAttachments) ? 16u : 0u);
     }
     std::uint32_t bytes_at() const noexcept { return heap_at() + ((flags & kHasHeap) ? 16u : 0u); }
 
@@ -74,7 +70,7 @@ bool Queue::make_room(std::uint32_t length) noexcept {
         bytes_in_.load(std::memory_order_relaxed) - bytes_out_.load(std::memory_order_relaxed);
     std::uint32_t want = kSegmentMin;
     while (want < kSegmentMax && (want < backlog || want < length)) want *= 2;
-    if (want < length) want = align8(length);
+    if (want < length) want = record_length(length);
 
     // Acquire pairs with the release in retire(): the consumer is done with it.
     Segment* segment = spare_.exchange(nullptr, std::memory_order_acquire);
@@ -105,10 +101,10 @@ bool Queue::append(Parcel& parcel) noexcept {
     std::uint8_t flags = 0;
     std::uint32_t extra = 0;
     if (parcel.unbound_op) flags |= kHasSender, extra += 8;
-    if (parcel.attachments) flags |= kHasAttachments, extra += 8;
+    if (parcel.attachments) flags |= kHasAttachments, extra += 16;
     if (parcel.heap) flags |= kHasHeap, extra += 16;
     const std::uint32_t payload = parcel.heap ? 0 : static_cast<std::uint32_t>(parcel.size);
-    const std::uint32_t length = align8(sizeof(Header) + extra + payload);
+    const std::uint32_t length = record_length(extra + payload);
 
     if (!tail_ || tail_->capacity - tail_offset_ < length) {
         if (!make_room(length)) return false;
@@ -120,7 +116,10 @@ bool Queue::append(Parcel& parcel) noexcept {
     header->unbound_op = parcel.unbound_op;
     if (flags) {
         if (flags & kHasSender) header->put(header->sender_at(), parcel.sender);
-        if (flags & kHasAttachments) header->put(header->attachments_at(), parcel.attachments);
+        if (flags & kHasAttachments) {
+            header->put(header->attachments_at(), parcel.attachments);
+            header->put(header->attached_at(), static_cast<std::uint64_t>(parcel.attached));
+        }
         if (flags & kHasHeap) header->put(header->heap_at(), HeapPayload{parcel.heap, parcel.size});
     }
     if (payload) std::memcpy(header->body() + header->bytes_at(), parcel.data, payload);
@@ -136,6 +135,28 @@ bool Queue::append(Parcel& parcel) noexcept {
     // Release pairs with the acquire in published(), live() and skip_to_next().
     published_.store(published_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     return true;
+}
+
+std::uint64_t Queue::append_batch(Batch& batch, std::uint64_t max) noexcept {
+    std::uint64_t appended = 0;
+    std::size_t payload = 0;
+    while (appended < max && !batch.empty()) {
+        Batch::Part part = batch.fit(max - appended, tail_ ? tail_->capacity - tail_offset_ : 0);
+        if (!tail_ || part.records == 0) {
+            part = batch.fit(max - appended, Batch::kBytes);
+            if (!make_room(static_cast<std::uint32_t>(part.bytes))) break;
+        }
+        std::memcpy(tail_->bytes() + tail_offset_, batch.data(), part.bytes);
+        tail_offset_ += static_cast<std::uint32_t>(part.bytes);
+        batch.pop(part);
+        appended += part.records;
+        payload += part.payload;
+    }
+    if (appended == 0) return 0;
+    // As in append(), once for all.
+    bytes_in_.store(bytes_in_.load(std::memory_order_relaxed) + payload, std::memory_order_relaxed);
+    published_.store(published_.load(std::memory_order_relaxed) + appended, std::memory_order_release);
+    return appended;
 }
 
 // The record at passed_, which must be published.
@@ -185,6 +206,9 @@ bool Queue::take(Parcel& out, Scratch& scratch) noexcept {
         out.sender = (header->flags & kHasSender) ? header->get<std::int64_t>(header->sender_at()) : -1;
         if (header->flags & kHasAttachments) {
             out.attachments = header->get<Attachment*>(header->attachments_at());
+            out.attached = header->get<std::uint64_t>(header->attached_at());
+            attached_out_.store(attached_out_.load(std::memory_order_relaxed) + out.attached,
+                                std::memory_order_relaxed);
         }
         if (header->flags & kHasHeap) {
             const auto heap = header->get<HeapPayload>(header->heap_at());
@@ -202,6 +226,38 @@ bool Queue::take(Parcel& out, Scratch& scratch) noexcept {
     // Release pairs with the acquire in live().
     gone_.store(gone_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     return true;
+}
+
+std::uint64_t Queue::take_batch(Batch& out, std::uint64_t max) noexcept {
+    std::uint64_t taken = 0;
+    std::size_t payload = 0;
+    while (taken < max && has_next()) {
+        const Header* const first = next_header();
+        // As many plain records as lie behind one another in this segment.
+        const std::uint64_t most = std::min(max - taken, published_seen_ - passed_);
+        const std::uint32_t end = head_->end.load(std::memory_order_relaxed);
+        Batch::Part part;
+        std::uint32_t at = head_offset_;
+        while (part.records < most && at != end) {
+            const Header* const header = head_->at(at);
+            if (header->flags != 0 || part.bytes + header->length > out.room_left()) break;
+            part.bytes += header->length;
+            part.payload += header->payload;
+            ++part.records;
+            at += header->length;
+        }
+        if (part.records == 0) break;
+        out.put(first, part);
+        head_offset_ = at;
+        passed_ += part.records;
+        taken += part.records;
+        payload += part.payload;
+    }
+    if (taken == 0) return 0;
+    // As in take(), once for all.
+    bytes_out_.store(bytes_out_.load(std::memory_order_relaxed) + payload, std::memory_order_relaxed);
+    gone_.store(gone_.load(std::memory_order_relaxed) + taken, std::memory_order_release);
+    return taken;
 }
 
 // Frees what the record owns and leaves its frame standing.
@@ -223,6 +279,7 @@ std::uint64_t Queue::clear_sender(std::int64_t interp, std::uint8_t remove_op,
     if (abandoned_) return 0;  // a forked child: may lie half written
     std::uint64_t removed = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t attached = 0;
     const std::uint64_t end = published_.load(std::memory_order_acquire);
     if (skip_to_next() == end) return 0;
     next_header();  // moves head_ past segments that are used up
@@ -240,6 +297,7 @@ std::uint64_t Queue::clear_sender(std::int64_t interp, std::uint8_t remove_op,
         }
         bytes +=
             (header->flags & kHasHeap) ? header->get<HeapPayload>(header->heap_at()).size : header->payload;
+        if (header->flags & kHasAttachments) attached += header->get<std::uint64_t>(header->attached_at());
         drop(header, dropped);
         if (header->unbound_op == remove_op) {
             header->flags |= kTombstone;
@@ -249,6 +307,8 @@ std::uint64_t Queue::clear_sender(std::int64_t interp, std::uint8_t remove_op,
         }
     }
     bytes_out_.store(bytes_out_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    attached_out_.store(attached_out_.load(std::memory_order_relaxed) + attached,
+                        std::memory_order_relaxed);
     gone_.store(gone_.load(std::memory_order_relaxed) + removed, std::memory_order_release);
     return removed;
 }
@@ -260,6 +320,7 @@ Queue::Contents Queue::detach_all() noexcept {
     passed_ = published_seen_ = end;
     gone_.store(end, std::memory_order_release);
     bytes_out_.store(bytes_in_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    attached_out_.store(attached_in_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     head_ = tail_ = nullptr;
     head_offset_ = tail_offset_ = 0;
     first_.store(nullptr, std::memory_order_relaxed);

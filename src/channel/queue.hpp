@@ -20,6 +20,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "channel/batch.hpp"
 #include "channel/parcel.hpp"
 #include "channel/spin_lock.hpp"
 
@@ -34,10 +35,16 @@ public:
 
     // Send lock. Takes over the parcel's contents; false where memory failed, and nothing happened.
     bool append(Parcel& parcel) noexcept;
+    // Send lock. The oldest items of a batch, at most `max`, out of it; how many: fewer where memory failed.
+    std::uint64_t append_batch(Batch& batch, std::uint64_t max) noexcept;
 
     // Receive lock. Moves the oldest live item into `out` (bytes into `scratch` unless heap). False where
     // there is none.
     bool take(Parcel& out, Scratch& scratch) noexcept;
+
+    // Receive lock. Moves the oldest live items into an empty batch, at most `max`, as long as they are plain ones
+    // and fit; how many.
+    std::uint64_t take_batch(Batch& out, std::uint64_t max) noexcept;
 
     // Receive lock. Passes over tombstones; then says how many records were ever taken or passed over,
     // which is the position that the next live record has (see Offer::position_).
@@ -75,6 +82,15 @@ public:
     // Payload bytes ever appended, those that attachments hold included.
     std::uint64_t bytes_sent() const noexcept {
         return bytes_in_.load(std::memory_order_relaxed) + attached_in_.load(std::memory_order_relaxed);
+    }
+
+    // Payload bytes that are queued now, those that attachments hold included. In motion, what went out may be seen
+    // before what came in.
+    std::uint64_t bytes_queued() const noexcept {
+        const std::uint64_t out =
+            bytes_out_.load(std::memory_order_relaxed) + attached_out_.load(std::memory_order_relaxed);
+        const std::uint64_t in = bytes_sent();
+        return in > out ? in - out : 0;
     }
 
     // In a forked child, where another thread may have been inside: the contents are left as they lie.
@@ -115,6 +131,7 @@ private:
     std::uint64_t published_seen_ = 0;  // the consumer's copy of published_, refreshed when used up
     std::atomic<std::uint64_t> gone_{0};
     std::atomic<std::uint64_t> bytes_out_{0};
+    std::atomic<std::uint64_t> attached_out_{0};  // a statistic
 
     // Shared, touched once a segment.
     alignas(64) std::atomic<Segment*> spare_{nullptr};

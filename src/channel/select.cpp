@@ -99,8 +99,20 @@ void Select::lock_all() noexcept {
     }
 }
 
-void Select::unlock_all() noexcept {
-    for (std::size_t i = channel_count_; i-- > 0;) {
+bool Select::try_lock_all() noexcept {
+    for (std::size_t i = 0; i < channel_count_; ++i) {
+        Queue& queue = channels_[i]->queue_;
+        const bool receives = queue.recv_lock.try_lock_briefly();
+        if (receives && queue.send_lock.try_lock_briefly()) continue;
+        if (receives) queue.recv_lock.unlock();
+        unlock_first(i);
+        return false;
+    }
+    return true;
+}
+
+void Select::unlock_first(std::size_t count) noexcept {
+    for (std::size_t i = count; i-- > 0;) {
         channels_[i]->queue_.send_lock.unlock();
         channels_[i]->queue_.recv_lock.unlock();
     }
@@ -123,9 +135,14 @@ Status Select::look(WakeList& wakes, int& moved_in) noexcept {
         const SelectOp& op = ops_[at];
         Status status = Status::kCancelled;
         if (!is_cancelled(op.cancelled)) {
-            status = op.parcel ? cases_[at].offer->look_locked(wakes)
-                               : op.channel->recv_locked<Channel::SendLock::kHeld>(out_, scratch_, wakes,
-                                                                                   moved_in);
+            if (op.parcel) {
+                Offer& offer = *cases_[at].offer;
+                status = offer.look_locked(wakes);
+                // Its receiver is to be told, unless it was handed over.
+                if (status == Status::kOk && !offer.until_taken_) ++moved_in;
+            } else {
+                status = op.channel->recv_locked<Channel::SendLock::kHeld>(out_, scratch_, wakes, moved_in);
+            }
         }
         if (status == Status::kWouldBlock) continue;
         index_ = at;
@@ -139,8 +156,8 @@ void Select::link_all() noexcept {
         Case& c = cases_[i];
         if (c.offer) {
             if (c.offer->linked) continue;
+            c.stood_up = c.offer->until_taken_ && c.offer->place == 0;
             ops_[i].channel->link_locked(*c.offer);
-            c.fresh = true;
         } else {
             if (!c.receiver.linked) ops_[i].channel->link_locked(c.receiver);
             c.stood = true;
@@ -162,22 +179,31 @@ void Select::unlink(bool offers_too) noexcept {
     }
 }
 
-// Holding no lock, out of every line: a receive that was woken and not chosen hands its wake-up on.
-void Select::pass_on() noexcept {
+// Holding no lock, out of every line: a receive that was woken and has not received hands its wake-up on.
+void Select::pass_on(Status status) noexcept {
     for (std::size_t i = 0; i < count_; ++i) {
-        if (!std::exchange(cases_[i].stood, false) || i == index_) continue;
+        if (!std::exchange(cases_[i].stood, false) || (i == index_ && status == Status::kOk)) continue;
         ops_[i].channel->settle();
     }
 }
 
-// Holding no lock: as in Offer::step(), an offer that stands is there to be taken. Those who could be handed it
-// were not there; others may wait to be told.
-void Select::tell() noexcept {
+// Holding no lock, as Offer::step() does: at capacity 0 those who could be handed it were not there; others may wait
+// to be told.
+void Select::tell_of_offers() noexcept {
     for (std::size_t i = 0; i < count_; ++i) {
-        if (std::exchange(cases_[i].fresh, false) && cases_[i].offer->until_taken_) {
-            ops_[i].channel->tell_receivers(1);
-        }
+        if (std::exchange(cases_[i].stood_up, false)) ops_[i].channel->tell_receivers(1);
     }
+}
+
+Status Select::try_together() noexcept {
+    if (!prepare()) return Status::kNoMemory;
+    if (!try_lock_all()) return Status::kContended;
+    WakeList wakes;
+    int moved_in = 0;
+    const Status status = look(wakes, moved_in);
+    unlock_first(channel_count_);
+    wakes.deliver();
+    return status == Status::kOk && moved_in != 0 ? Status::kOkOwing : status;
 }
 
 bool Select::maybe_ready(const WaitFor& wait) const noexcept {
@@ -222,19 +248,14 @@ Status Select::wait(const WaitFor& wait) noexcept {
             for (std::size_t i = 0; i < count_; ++i) cases_[i].stood = false;  // it has looked, in vain
             status = leave;
         }
-        unlock_all();
+        unlock_first(channel_count_);
         wakes.deliver();
         if (status != Status::kWouldBlock) {
-            if (index_ != kNone) {
-                const SelectOp& op = ops_[index_];
-                if (moved_in != 0) op.channel->tell_receivers(static_cast<std::uint64_t>(moved_in));
-                // An offer that moved in by itself, as in Offer::step().
-                if (op.parcel && status == Status::kOk) op.channel->tell_receivers(1);
-            }
-            pass_on();
+            if (moved_in != 0) ops_[index_].channel->tell_receivers(static_cast<std::uint64_t>(moved_in));
+            pass_on(status);
             return status;
         }
-        tell();
+        tell_of_offers();
         // Re-armed, then look: pairs with the fences of who sets a flag, then wakes.
         std::atomic_thread_fence(std::memory_order_seq_cst);
         if (!in_group.enter() || must_leave(wait) != Status::kOk || any_cancelled()) continue;
@@ -255,8 +276,8 @@ bool Select::withdraw() noexcept {
         static_cast<void>(look(wakes, moved_in));
     }
     unlink(true);
-    unlock_all();
-    pass_on();
+    unlock_first(channel_count_);
+    pass_on(Status::kOk);
     return index_ == kNone;
 }
 

@@ -12,7 +12,7 @@
 //  2. It never pairs with itself: where a channel occurs in both directions, its own links are out of line while
 //     it looks.
 //  3. Fair: every look goes through the operations in an order drawn at random.
-//  4. An offer of it keeps its place in line while its thread looks at a signal; a receive does not.
+//  4. An offer of it stands in line while its thread looks at a signal; a receive does not, and gets its place back.
 #pragma once
 
 #include <memory>
@@ -48,8 +48,10 @@ public:
     // Every answer but kWouldBlock, kContended, kTimeout, kInterrupted, kEnding and kNoMemory without
     // an operation is that of operation index(); kOk is that it was done.
 
-    // May be called attached: one bounded try of each. kOkOwing: settle() that channel, detached.
+    // May be called attached: one bounded try of each, one after the other. kOkOwing: settle() that channel, detached.
     Status try_once() noexcept;
+    // The same of all at one moment: where something was ready all the time, kWouldBlock is not the answer. Dearer.
+    Status try_together() noexcept;
     // Blocks, detached. kInterrupted: call it again, or withdraw().
     Status wait(const WaitFor& wait) noexcept;
     // Detached. True: nothing happened. False: operation index(), a send, was done.
@@ -62,20 +64,21 @@ private:
     struct Case {
         Receiver receiver;
         std::optional<Offer> offer;
-        bool stood = false;  // the receiver was linked, and nobody has looked for it since
-        bool fresh = false;  // the offer has just been linked
+        bool stood = false;     // the receiver was linked, and nobody has looked for it since
+        bool stood_up = false;  // the offer stands for the first time, and who waits may not know
     };
 
     bool prepare() noexcept;
     bool mixed() const noexcept;
     void shuffle() noexcept;
     void lock_all() noexcept;
-    void unlock_all() noexcept;
+    bool try_lock_all() noexcept;
+    void unlock_first(std::size_t count) noexcept;
     Status look(WakeList& wakes, int& moved_in) noexcept;
     void link_all() noexcept;
     void unlink(bool offers_too) noexcept;
-    void pass_on() noexcept;
-    void tell() noexcept;
+    void pass_on(Status status) noexcept;
+    void tell_of_offers() noexcept;
     bool maybe_ready(const WaitFor& wait) const noexcept;
     bool any_cancelled() const noexcept;
 

@@ -40,8 +40,9 @@ struct Waiter {
     const bool listed = false;
     Waiter* next_ready = nullptr;  // the notifier's
     void* owner = nullptr;         // for the notifier's reader
-    Waiter* group_prev = nullptr;  // in the WaitGroup; these three are protected by the group's lock
+    Waiter* group_prev = nullptr;  // these four: in the WaitGroup; protected by the group's lock
     Waiter* group_next = nullptr;
+    std::uint64_t group_wave = 0;
     std::uint32_t group_fork = 0;
 
     // Marks it woken. True where somebody has to be told of it once the caller holds no lock.
@@ -55,9 +56,11 @@ struct Waiter {
 
 struct Link {
     Waiter* who = nullptr;
-    Link* prev = nullptr;  // these three are protected by the list's lock
+    Link* prev = nullptr;  // these five are protected by the list's lock
     Link* next = nullptr;
     bool linked = false;
+    std::uint64_t wave = 0;   // the last one that it was marked in, or has seen the reason of
+    std::uint64_t place = 0;  // 0: it draws one
     // A select's: which of its links was claimed. nullptr where there is but one.
     std::atomic<Link*>* chosen = nullptr;
 
@@ -76,18 +79,34 @@ struct Link {
     }
 };
 
-// Intrusive, first in, first out. Protected by whatever lock its owner says.
+// Intrusive, first come, first in line. Protected by whatever lock its owner says.
+//
+// A link draws its *place* when it is first inserted, and has it again when it comes back: who was woken in vain,
+// or looked at a signal meanwhile, is not behind those who came later.
+//
+// All of a list are woken in a *wave*: a few at a time, each at most once. Whoever is marked may be back in line
+// before the wave is over, and must not be marked again: the wave would never come to those at the end. Who
+// is inserted after the wave began looks afterwards, and sees what the wave is about: it was made so before.
 class LinkList {
 public:
+    std::uint64_t begin_wave() noexcept { return ++wave_; }
     bool empty() const noexcept { return head_ == nullptr; }
     Link* front() const noexcept { return head_; }
 
-    void push_back(Link& w) noexcept {
-        w.prev = tail_;
-        w.next = nullptr;
+    void insert(Link& w) noexcept {
+        Link* next = nullptr;
+        if (w.place == 0) {
+            w.place = ++places_;
+        } else if (tail_ && tail_->place > w.place) {
+            // From the front: who comes back was mostly there.
+            for (next = head_; next->place < w.place;) next = next->next;
+        }
+        w.prev = next ? next->prev : tail_;
+        w.next = next;
         w.linked = true;
-        (tail_ ? tail_->next : head_) = &w;
-        tail_ = &w;
+        w.wave = wave_;
+        (w.prev ? w.prev->next : head_) = &w;
+        (next ? next->prev : tail_) = &w;
     }
 
     void remove(Link& w) noexcept {
@@ -102,6 +121,8 @@ public:
 private:
     Link* head_ = nullptr;
     Link* tail_ = nullptr;
+    std::uint64_t wave_ = 0;
+    std::uint64_t places_ = 0;
 };
 
 // Wake-ups collected under a lock, delivered after it. Holds addresses only (see park.hpp), and counts of
@@ -146,6 +167,15 @@ private:
     int count_ = 0;
 };
 
+// Collects those of the list whom the wave has not reached yet, as many as there is room for. The list's lock.
+inline void mark_wave(const LinkList& list, std::uint64_t wave, WakeList& wakes) noexcept {
+    for (Link* link = list.front(); link && !wakes.full(); link = link->next) {
+        if (link->wave >= wave) continue;
+        link->wave = wave;
+        wakes.add(*link->who);
+    }
+}
+
 // The waits of one interpreter: they end with it. Its blocked threads are counted.
 class WaitGroup {
 public:
@@ -158,6 +188,7 @@ public:
         w.group_next = first_;
         if (first_) first_->group_prev = &w;
         first_ = &w;
+        w.group_wave = wave_;  // it looks after this, as those of a list do
         ++ever_;
         return true;
     }
@@ -180,23 +211,23 @@ public:
     }
 
     void wake_all() noexcept {
-        // A few at a time, since unpark() is for after the unlock. A waiter that was marked stays in the
-        // list until it leaves, so those marked already are passed over.
-        // The flag (ended) is set, then look at the words: pairs with the fence of a waiter that re-arms.
+        // A wave, as those of a LinkList. What it is about (ended, a poke) is set, then it begins, then marks:
+        // the fence pairs with that of a waiter that re-arms, then looks.
         std::atomic_thread_fence(std::memory_order_seq_cst);
-        for (;;) {
+        std::uint64_t wave = 0;
+        for (bool more = true; more;) {
             WakeList wakes;
             {
                 SpinGuard guard(lock_);
+                if (wave == 0) wave = ++wave_;
                 for (Waiter* w = first_; w && !wakes.full(); w = w->group_next) {
-                    // Relaxed: only this group's lock holders and the channel's wakers write kWoken, and
-                    // a missed one is marked a second time at worst.
-                    if (w->word.load(std::memory_order_relaxed) != Waiter::kWoken) wakes.add(*w);
+                    if (w->group_wave >= wave) continue;
+                    w->group_wave = wave;
+                    wakes.add(*w);
                 }
             }
-            const bool more = wakes.full();
+            more = wakes.full();
             wakes.deliver();
-            if (!more) return;
         }
     }
 
@@ -232,10 +263,11 @@ public:
     }
 
 private:
-    // Protects first_, the group links of what it leads to, ever_ and forks_. A leaf: nothing is locked and
+    // Protects first_, the group's fields of what it leads to, wave_, ever_ and forks_. A leaf: nothing is locked and
     // nothing is woken while it is held.
     SpinLock lock_;
     Waiter* first_ = nullptr;
+    std::uint64_t wave_ = 0;
     std::uint64_t ever_ = 0;
     std::uint32_t forks_ = 0;  // how many forks lie between this process and the group's first
     std::atomic<bool> ended_{false};

@@ -4,6 +4,8 @@
 #include <new>
 #include <thread>
 
+#include "crossing/pages.hpp"
+
 namespace interpchannels {
 
 // --- Loan ---
@@ -128,6 +130,7 @@ void RegistryItem::outlive() noexcept {
 Block* Block::make(std::size_t size) noexcept {
     auto* data = static_cast<std::byte*>(std::malloc(size ? size : 1));
     if (!data) return nullptr;
+    advise_huge(data, size);
     auto* block = new (std::nothrow) Block(data, size);
     if (!block) std::free(data);
     return block;

@@ -6,6 +6,7 @@
 
 #include "channel/associated_ends.hpp"
 #include "channel/counted_ends.hpp"
+#include "crossing/classes.hpp"
 #include "interpreter/interpreter.hpp"
 #include "interpreter/python.hpp"
 
@@ -24,18 +25,29 @@ struct Context {
     PyTypeObject* recv_type = nullptr;
     PyTypeObject* send_type = nullptr;
     PyTypeObject* channel_id_type = nullptr;
+    PyTypeObject* queue_type = nullptr;  // the package's Queue, once that is imported
     PyTypeObject* memory_type = nullptr;
+    PyTypeObject* buffer_type = nullptr;
     PyObject* not_shareable_error = nullptr;
     PyObject* channel_closed_error = nullptr;
     PyObject* item_destroyed_error = nullptr;  // ItemInterpreterDestroyed
     PyObject* pickler_type = nullptr;          // made on first use
     PyObject* pickle_loads = nullptr;
-    PyObject* load_attachment = nullptr;  // the function that our pickles name
+    PyObject* load_attachment = nullptr;  // the functions that our pickles name
+    PyObject* load_registered = nullptr;
+    PyObject* copyreg_table = nullptr;  // on first use
+    // {(module, qualname): (cls, to_shareable, from_shareable)}; made on first use
+    PyObject* registrations = nullptr;
+    ClassCache classes;
 
     // Hooks, all attached to this interpreter.
     EndHandle& (*end_handle)(PyObject* end) = nullptr;
     // Takes over one count. A new reference, or nullptr with an exception and the count dropped.
     PyObject* (*make_end)(Context&, Ref<CountedChannel>, Direction) = nullptr;
+    // A Queue's two ends, of one channel. False with an exception set.
+    bool (*queue_ends)(Context&, PyObject* queue, PyRef& recv, PyRef& send) = nullptr;
+    // A new reference; imports the package where nobody has yet.
+    PyObject* (*make_queue)(Context&, PyObject* recv, PyObject* send) = nullptr;
     ChannelIdParts (*read_channel_id)(PyObject* id) = nullptr;
     // Takes over one id count where the parts have a channel; as above.
     PyObject* (*make_channel_id)(Context&, ChannelIdParts) = nullptr;

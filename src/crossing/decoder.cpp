@@ -3,8 +3,11 @@
 #include <cstring>
 
 #include "crossing/attachments.hpp"
+#include "crossing/buffer.hpp"
 #include "crossing/format.hpp"
+#include "crossing/instances.hpp"
 #include "crossing/memory.hpp"
+#include "crossing/pages.hpp"
 #include "crossing/pickle.hpp"
 #include "crossing/pod_vector.hpp"
 
@@ -18,7 +21,7 @@ public:
     ~Decoder() {
         while (!frames_.empty()) {
             Py_XDECREF(frames_.back().key);
-            Py_DECREF(frames_.back().obj);
+            Py_XDECREF(frames_.back().obj);
             frames_.pop();
         }
         for (std::size_t i = 0; i < remembered_.size(); ++i) Py_XDECREF(remembered_[i]);
@@ -39,12 +42,17 @@ public:
 
 private:
     struct Frame {
-        PyObject* obj;  // strong: the container; for a range a tuple of its parts
+        PyObject*
+            obj;  // strong: the container; for a range a tuple of its parts; nullptr: made of one part
         PyObject* key;  // dict: strong, waiting for its value
         Py_ssize_t pos;
         Py_ssize_t size;
         std::int64_t number;  // to be remembered when it is finished, or -1
         std::uint8_t kind;
+        // Instances (instances.hpp).
+        const ClassPlan* plan;  // held by classes_
+        Py_ssize_t declared;    // attributes that come without their names
+        Py_ssize_t named;       // and where those end that come with them
     };
 
     // --- reading ---
@@ -171,14 +179,24 @@ private:
         case kMemory:
         case kView:
             return remembered(memory((tag & ~kRemember) == kView), mark);
+        case kBuffer:
+            return remembered(buffer(), mark);
         case kEnd:
             return remembered(end(), mark);
+        case kQueue:
+            return remembered(queue(), mark);
         case kChannelId:
             return remembered(channel_id(), mark);
         case kRegistry:
             return remembered(registry(), mark);
         case kPickle:
             return pickled();
+        case kInstance:
+        case kEnum:
+        case kNamedTuple:
+        case kReduced:
+        case kRegistered:
+            return open_classed(tag & ~kRemember, mark);
         default:
             return malformed();
         }
@@ -238,6 +256,7 @@ private:
         PyObject* obj = loan->object_here();
         if (!obj) {
             obj = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(loan->size()));
+            if (obj) advise_huge(PyBytes_AS_STRING(obj), loan->size());
             if (obj && !loan->copy_to(PyBytes_AS_STRING(obj))) obj = lost(obj);
         }
         loan->release();
@@ -255,6 +274,7 @@ private:
             malformed();
         } else if (!(obj = loan->object_here())) {
             obj = PyUnicode_New(static_cast<Py_ssize_t>(length), widest(tag));
+            if (obj) advise_huge(PyUnicode_DATA(obj), loan->size());
             if (obj && !loan->copy_to(PyUnicode_DATA(obj))) obj = lost(obj);
         }
         loan->release();
@@ -281,14 +301,19 @@ private:
         return block ? memoryview_over(context_.memory_type, block, block->data(), layout) : malformed();
     }
 
+    PyObject* buffer() {
+        auto* const memory = take_attachment<BufferMemory>();
+        return memory ? buffer_over(context_.buffer_type, memory) : malformed();
+    }
+
     PyObject* end() {
         std::uint8_t direction = 0;
+        return get_u8(direction) && direction <= 1 ? end(static_cast<Direction>(direction)) : malformed();
+    }
+
+    PyObject* end(Direction direction) {
         EndTicket* const ticket = take_attachment<EndTicket>();
         if (!ticket) return malformed();
-        if (!get_u8(direction) || direction > 1) {
-            ticket->release();
-            return malformed();
-        }
         const auto id = static_cast<long long>(ticket->channel().id());
         Ref<CountedChannel> channel = EndTicket::redeem(ticket);
         if (!channel) {
@@ -296,7 +321,13 @@ private:
                          "channel %lld has ended while an end of it was under way", id);
             return nullptr;
         }
-        return context_.make_end(context_, std::move(channel), static_cast<Direction>(direction));
+        return context_.make_end(context_, std::move(channel), direction);
+    }
+
+    PyObject* queue() {
+        const PyRef recv(end(Direction::kRecv));
+        const PyRef send(recv ? end(Direction::kSend) : nullptr);
+        return send ? context_.make_queue(context_, recv.get(), send.get()) : nullptr;
     }
 
     PyObject* channel_id() {
@@ -389,12 +420,77 @@ private:
             if (!remember(later ? nullptr : made.get())) return nullptr;
         }
         if (size == 0) return made.release();
-        if (!frames_.push({made.get(), nullptr, 0, size, number, static_cast<std::uint8_t>(kind)})) {
+        return push(std::move(made), size, number, kind, nullptr, 0, 0);
+    }
+
+    PyObject* push(PyRef made, Py_ssize_t size, std::int64_t number, int kind, const ClassPlan* plan,
+                   Py_ssize_t declared, Py_ssize_t named) {
+        if (frames_.push({made.get(), nullptr, 0, size, number, static_cast<std::uint8_t>(kind), plan,
+                          declared, named})) {
+            made.release();
+        } else {
             PyErr_NoMemory();
-            return nullptr;
         }
-        made.release();
         return nullptr;
+    }
+
+    PyObject* open_classed(int kind, bool mark) {
+        std::uint64_t class_number = 0;
+        if (!get_varint(class_number)) return malformed();
+        const ClassPlan* const plan = classes_.numbered(context_, class_number, way_of(kind));
+        if (!plan) return nullptr;
+        std::uint64_t n = 0, pairs = 0;
+        PyRef made;
+        Py_ssize_t size = 1;
+        switch (kind) {
+        case kInstance: {
+            if (!get_length(n) || !get_length(pairs)) return malformed();
+            if (n > static_cast<std::uint64_t>(PyTuple_GET_SIZE(plan->names.get()))) return malformed();
+            made = PyRef(new_instance(*plan));
+            if (!made || (mark && !remember(made.get()))) return nullptr;
+            const auto named = static_cast<Py_ssize_t>(n + 2 * pairs);
+            size = named + PyTuple_GET_SIZE(plan->slots.get());
+            if (size == 0) return made.release();
+            return push(std::move(made), size, -1, kind, plan, static_cast<Py_ssize_t>(n), named);
+        }
+        case kNamedTuple:
+            if (!get_length(n)) return malformed();
+            made = PyRef(new_named_tuple(*plan, static_cast<Py_ssize_t>(n)));
+            if (!made || (mark && !remember(made.get()))) return nullptr;
+            if (n == 0) return made.release();
+            return push(std::move(made), static_cast<Py_ssize_t>(n), -1, kind, plan, 0, 0);
+        case kReduced:
+            if (!get_length(n)) return malformed();
+            size = static_cast<Py_ssize_t>(n);
+            made = PyRef(PyTuple_New(size));
+            if (!made) return nullptr;
+            break;
+        default:
+            break;
+        }
+        // Whole only at the end.
+        const std::int64_t number = mark ? static_cast<std::int64_t>(remembered_.size()) : -1;
+        if (mark && !remember(nullptr)) return nullptr;
+        if (size > 0) return push(std::move(made), size, number, kind, plan, 0, 0);
+        return finished(made_of(context_, *plan, made.get()), number);
+    }
+
+    PyObject* finished(PyObject* whole, std::int64_t number) {
+        if (whole && number >= 0) remembered_[static_cast<std::size_t>(number)] = Py_NewRef(whole);
+        return whole;
+    }
+
+    int set_attribute(Frame& frame, PyObject* item) {
+        if (frame.pos < frame.declared) return set_declared(*frame.plan, frame.obj, frame.pos, item);
+        if (frame.pos >= frame.named)
+            return set_slot(*frame.plan, frame.obj, frame.pos - frame.named, item);
+        if (!frame.key) {
+            frame.key = Py_NewRef(item);
+            return 0;
+        }
+        const int failed = set_named(frame.obj, frame.key, item);
+        Py_CLEAR(frame.key);
+        return failed;
     }
 
     // Puts one item (taken over) into the open container. The container where that made it whole; nullptr
@@ -430,7 +526,22 @@ private:
             Py_XSETREF(*parts[frame.pos], item);
             break;
         }
-        default:
+        case kInstance: {
+            const PyRef mine(item);
+            if (set_attribute(frame, item) < 0) return nullptr;
+            break;
+        }
+        case kNamedTuple: {
+            PyObject* const none = PyTuple_GET_ITEM(frame.obj, frame.pos);
+            PyTuple_SET_ITEM(frame.obj, frame.pos, item);
+            Py_DECREF(none);
+            break;
+        }
+        case kEnum:
+        case kRegistered:
+            frame.obj = item;
+            break;
+        default:  // kTuple; the parts of a range; arguments
             PyTuple_SET_ITEM(frame.obj, frame.pos, item);
         }
         if (++frame.pos < frame.size) return nullptr;
@@ -441,11 +552,11 @@ private:
         if (done.kind == kRange) {
             const PyRef parts(whole);
             whole = PyObject_CallObject(reinterpret_cast<PyObject*>(&PyRange_Type), parts.get());
+        } else if (done.kind == kEnum || done.kind == kRegistered || done.kind == kReduced) {
+            const PyRef part(whole);
+            whole = made_of(context_, *done.plan, part.get());
         }
-        if (whole && done.number >= 0) {
-            remembered_[static_cast<std::size_t>(done.number)] = Py_NewRef(whole);
-        }
-        return whole;
+        return finished(whole, done.number);
     }
 
     Context& context_;
@@ -454,6 +565,7 @@ private:
     const std::byte* const end_;
     PodVector<Frame, 16> frames_;
     PodVector<PyObject*, 32> remembered_;
+    ClassesInUse classes_;
 };
 
 }  // namespace

@@ -46,25 +46,24 @@ bool met_once(PyObject* obj) noexcept { return Py_REFCNT(obj) == 1; }
 
 }  // namespace
 
-bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
-    std::byte* const at = scratch.bytes;
+std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept {
     std::size_t n = 1;
     PyTypeObject* const type = Py_TYPE(obj);
     if (type == &PyLong_Type) {
         long long value = 0;
-        if (!small_int(obj, value)) return false;
+        if (!small_int(obj, value)) return 0;
         n = put_small_int(at, value);
     } else if (type == &PyUnicode_Type) {
-        if (!PyUnicode_IS_COMPACT_ASCII(obj)) return false;
+        if (!PyUnicode_IS_COMPACT_ASCII(obj)) return 0;
         const auto length = static_cast<std::size_t>(PyUnicode_GET_LENGTH(obj));
-        if (length >= 0x80) return false;
+        if (length >= 0x80) return 0;
         at[0] = std::byte{kStrAscii};
         at[1] = static_cast<std::byte>(length);
         std::memcpy(at + 2, PyUnicode_1BYTE_DATA(obj), length);
         n = length + 2;
     } else if (type == &PyBytes_Type) {
         const auto length = static_cast<std::size_t>(PyBytes_GET_SIZE(obj));
-        if (length >= 0x80) return false;
+        if (length >= 0x80) return 0;
         at[0] = std::byte{kBytes};
         at[1] = static_cast<std::byte>(length);
         std::memcpy(at + 2, PyBytes_AS_STRING(obj), length);
@@ -78,20 +77,24 @@ bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
     } else if (obj == Py_False) {
         at[0] = std::byte{kFalse};
     } else {
-        return false;
+        return 0;
     }
-    parcel.data = at;
-    parcel.size = n;
-    return true;
+    return n;
 }
 
-int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch) {
-    if (encode_small(obj, parcel, scratch)) return 0;
+bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
+    parcel.size = encode_small_at(obj, scratch.bytes);
+    parcel.data = scratch.bytes;
+    return parcel.size != 0;
+}
+
+int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch) {
+    if (encode_small(obj, out.parcel, scratch)) return 0;
     {
         Encoder encoder(context, mode, scratch);
         switch (encoder.run(obj)) {
         case Encoder::Result::kDone:
-            encoder.move_into(parcel);
+            encoder.move_into(out);
             return 0;
         case Encoder::Result::kError:
             return -1;
@@ -104,26 +107,29 @@ int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, S
         // CPython's module decides, and words the error.
         Encoder encoder(context, mode, scratch);
         if (encoder.write_whole_as_registry(obj) < 0) return -1;
-        encoder.move_into(parcel);
+        encoder.move_into(out);
         return 0;
     }
     if (!mode.pickle) {
         Encoder(context, mode, scratch).explain(obj, nullptr);
         return -1;
     }
-    return encode_pickled(context, obj, mode, parcel, scratch);
+    return encode_pickled(context, obj, mode, out, scratch);
 }
 
 Encoder::~Encoder() {
     while (!frames_.empty()) pop();
     for (std::size_t i = 0; i < remembered_.size(); ++i) Py_DECREF(remembered_[i].obj);
     std::free(buckets_);
+    moved_.settle(first_);
     release_chain(first_);
     if (base_ != scratch_) std::free(base_);
     Py_XDECREF(foreign_);
 }
 
-void Encoder::move_into(Parcel& parcel) noexcept {
+void Encoder::move_into(Outgoing& out) noexcept {
+    Parcel& parcel = out.parcel;
+    out.moved = std::move(moved_);
     parcel.data = base_;
     parcel.size = size_;
     parcel.attachments = std::exchange(first_, nullptr);
@@ -198,10 +204,10 @@ int Encoder::rehash() {
     return 0;
 }
 
-std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark) {
+std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark, bool always) {
     constexpr std::int64_t kNew = -1, kFailed = -2;
     mark = 0;
-    if (met_once(obj)) return kNew;
+    if (!always && met_once(obj)) return kNew;
     std::size_t at = 0;
     if (!buckets_) {
         for (std::size_t i = 0; i < remembered_.size(); ++i) {
@@ -352,28 +358,45 @@ Encoder::Step Encoder::memoryview(PyObject* obj) {
                : kError;
 }
 
-Encoder::Step Encoder::end(PyObject* obj, Direction direction) {
-    EndHandle& handle = context_.end_handle(obj);
-    std::uint8_t mark = 0;
-    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
-    if (known < -1) return kError;
-    if (known >= 0) return refer(known);
+// A handle of its own for the receiver.
+bool Encoder::attach_end(PyObject* end) {
+    EndHandle& handle = context_.end_handle(end);
+    const Direction direction = handle.direction();
     if (handle.closed()) {
         PyErr_Format(context_.channel_closed_error,
                      "%s of channel %lld is closed, so it cannot be sent: clone() it before it is closed",
                      direction == Direction::kSend ? "the SendChannel" : "the RecvChannel",
                      static_cast<long long>(handle.channel().id()));
-        return kError;
+        return false;
     }
     const Ref<CountedChannel>& channel = handle.channel_ref();
     channel->add(direction);
     EndTicket* const ticket = EndTicket::make(channel, direction);
     if (!ticket) {
         PyErr_NoMemory();
-        return kError;
+        return false;
     }
     attach(ticket);
+    return true;
+}
+
+Encoder::Step Encoder::end(PyObject* obj, Direction direction) {
+    std::uint8_t mark = 0;
+    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    if (known < -1) return kError;
+    if (known >= 0) return refer(known);
+    if (!attach_end(obj)) return kError;
     return put_tag(kEnd | mark) && put_tag(static_cast<unsigned>(direction)) ? kLeaf : kError;
+}
+
+Encoder::Step Encoder::queue(PyObject* obj) {
+    std::uint8_t mark = 0;
+    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    if (known < -1) return kError;
+    if (known >= 0) return refer(known);
+    PyRef recv, send;
+    if (!context_.queue_ends(context_, obj, recv, send)) return kError;
+    return attach_end(recv.get()) && attach_end(send.get()) && put_tag(kQueue | mark) ? kLeaf : kError;
 }
 
 Encoder::Step Encoder::channel_id(PyObject* obj) {
@@ -396,6 +419,18 @@ Encoder::Step Encoder::channel_id(PyObject* obj) {
                    put_tag(counted)
                ? kLeaf
                : kError;
+}
+
+Encoder::Step Encoder::buffer(PyObject* obj) {
+    if (explaining_) return kLeaf;  // it would cross, and nothing is sent
+    std::uint8_t mark = 0;
+    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    if (known < -1) return kError;
+    if (known >= 0) return refer(known);
+    BufferMemory* const memory = moved_.take_from(obj);
+    if (!memory) return kError;
+    attach(memory, memory->size());
+    return put_tag(kBuffer | mark) ? kLeaf : kError;
 }
 
 Encoder::Step Encoder::registry(PyObject* obj) {
@@ -428,12 +463,8 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
         const std::int64_t known = remember(obj, mark);
         if (known < -1) return kError;
         if (known >= 0) {
-            if (remembered_[static_cast<std::size_t>(known)].unfinished) {
-                PyErr_Format(PyExc_RecursionError, "a %s that contains itself cannot cross",
-                             Py_TYPE(obj)->tp_name);
-                return kError;
-            }
-            return refer(known);
+            return remembered_[static_cast<std::size_t>(known)].unfinished ? raise_contains_itself(obj)
+                                                                           : refer(known);
         }
         if (mark) {
             number = static_cast<std::int64_t>(remembered_.size()) - 1;
@@ -451,19 +482,35 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
         iterator = PyObject_GetIter(obj);
         if (!iterator) return kError;
     }
-    if (!frames_.push({Py_NewRef(obj), iterator, nullptr, 0, size, number, tag})) {
-        Py_DECREF(obj);
-        Py_XDECREF(iterator);
-        PyErr_NoMemory();
-        return kError;
-    }
-    return kPushed;
+    Frame frame{};
+    frame.obj = obj;
+    frame.pending = iterator;
+    frame.size = size;
+    frame.number = number;
+    frame.kind = tag;
+    const Step step = open(frame);
+    Py_XDECREF(iterator);
+    return step;
+}
+
+Encoder::Step Encoder::open(Frame frame) {
+    Py_INCREF(frame.obj);
+    Py_XINCREF(frame.pending);
+    Py_XINCREF(frame.dict);
+    if (frames_.push(frame)) return kPushed;
+    Py_DECREF(frame.obj);
+    Py_XDECREF(frame.pending);
+    Py_XDECREF(frame.dict);
+    PyErr_NoMemory();
+    return kError;
 }
 
 void Encoder::pop() noexcept {
     Frame frame = frames_.back();
     frames_.pop();
     if (frame.number >= 0) remembered_[static_cast<std::size_t>(frame.number)].unfinished = false;
+    if (frame.kind == kRegistered) --registered_depth_;
+    Py_XDECREF(frame.dict);
     Py_XDECREF(frame.key);
     Py_XDECREF(frame.pending);
     Py_DECREF(frame.obj);
@@ -512,10 +559,15 @@ Encoder::Step Encoder::value(PyObject* obj) {
         step = end(obj, Direction::kRecv);
     } else if (type == context_.send_type) {
         step = end(obj, Direction::kSend);
+    } else if (type == context_.queue_type) {
+        step = queue(obj);
     } else if (type == context_.channel_id_type) {
         step = channel_id(obj);
+    } else if (type == context_.buffer_type) {
+        step = buffer(obj);
     } else {
-        step = registry(obj);
+        if (mode_.native) step = classed(obj);
+        if (step == kIsForeign) step = registry(obj);
     }
     if (step == kIsForeign && mode_.salvage && only_a_buffer(context_, obj)) step = memoryview(obj);
     if (step != kIsForeign) return step;
@@ -525,10 +577,38 @@ Encoder::Step Encoder::value(PyObject* obj) {
     return kIsForeign;
 }
 
+// The items of a dict from frame.pos on.
+Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
+    for (;;) {
+        if (frame.pending) {  // the key is written; now its value
+            const PyRef item(std::exchange(frame.pending, nullptr));
+            const Step step = value(item.get());  // may move `frame`
+            if (step != kLeaf) return step;
+            Py_CLEAR(frames_.back().key);
+            continue;
+        }
+        Py_CLEAR(frame.key);
+        PyObject* key = nullptr;
+        PyObject* item = nullptr;
+        const bool changed = PyDict_GET_SIZE(dict) != frame.size;
+        if (!changed && !PyDict_Next(dict, &frame.pos, &key, &item)) return kLeaf;
+        if (changed) {
+            PyErr_SetString(PyExc_RuntimeError, "dict changed size while it was being sent");
+            return kError;
+        }
+        frame.key = Py_NewRef(key);
+        frame.pending = Py_NewRef(item);
+        const Step step = value(key);
+        if (step != kLeaf) return step;
+    }
+}
+
 // Writes items of the frame until one opens a frame of its own (kPushed) or it is done (kLeaf).
 Encoder::Step Encoder::next(Frame& frame) {
     switch (frame.kind) {
     case kTuple:
+    case kNamedTuple:
+    case kReduced:
         while (frame.pos < frame.size) {
             const Step step = value(PyTuple_GET_ITEM(frame.obj, frame.pos++));
             if (step != kLeaf) return step;
@@ -545,28 +625,7 @@ Encoder::Step Encoder::next(Frame& frame) {
         }
         return kLeaf;
     case kDict:
-        for (;;) {
-            if (frame.pending) {  // the key is written; now its value
-                const PyRef item(std::exchange(frame.pending, nullptr));
-                const Step step = value(item.get());  // may move `frame`
-                if (step != kLeaf) return step;
-                Py_CLEAR(frames_.back().key);
-                continue;
-            }
-            Py_CLEAR(frame.key);
-            PyObject* key = nullptr;
-            PyObject* item = nullptr;
-            const bool changed = PyDict_GET_SIZE(frame.obj) != frame.size;
-            if (!changed && !PyDict_Next(frame.obj, &frame.pos, &key, &item)) return kLeaf;
-            if (changed) {
-                PyErr_SetString(PyExc_RuntimeError, "dict changed size while it was being sent");
-                return kError;
-            }
-            frame.key = Py_NewRef(key);
-            frame.pending = Py_NewRef(item);
-            const Step step = value(key);
-            if (step != kLeaf) return step;
-        }
+        return pairs(frame, frame.obj);
     case kSet:
     case kFrozenSet:
         for (;;) {
@@ -576,6 +635,13 @@ Encoder::Step Encoder::next(Frame& frame) {
             const Step step = value(item.get());
             if (step != kLeaf) return step;
         }
+    case kInstance:
+        return next_of_instance(frame);
+    case kEnum:
+    case kRegistered: {
+        const PyRef part(std::exchange(frame.pending, nullptr));
+        return part ? value(part.get()) : kLeaf;
+    }
     default: {  // kSlice, kRange
         static const char* const names[] = {"start", "stop", "step"};
         while (frame.pos < 3) {
@@ -609,9 +675,10 @@ int Encoder::write_whole_as_registry(PyObject* obj) {
 
 bool Encoder::has_own_way(Context& context, PyObject* obj, CrossingMode mode) {
     PyTypeObject* const type = Py_TYPE(obj);
-    if (mode.salvage && only_a_buffer(context, obj)) return true;
-    return type == context.recv_type || type == context.send_type || type == context.channel_id_type ||
-           type == &PyMemoryView_Type || (mode.registry && cpython::is_registered(obj));
+    if (mode.salvage && type != context.buffer_type && only_a_buffer(context, obj)) return true;
+    return type == context.recv_type || type == context.send_type || type == context.queue_type ||
+           type == context.channel_id_type || type == context.buffer_type || type == &PyMemoryView_Type ||
+           (mode.registry && cpython::is_registered(obj));
 }
 
 int Encoder::write_pickle(PyObject* pickled, std::size_t references, PyObject* buffers) {

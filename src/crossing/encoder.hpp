@@ -1,20 +1,24 @@
 // A Python value to a parcel.
 //
-// Exact built-in types are written natively; ends, ChannelIDs, buffers and what CPython's registry knows as
-// attachments; a value with anything else in it goes through pickle as a whole, so that sharing and cycles
-// are pickle's. Nothing here recurses: depth costs heap, not stack.
+// Exact built-in types are written natively; so are registered types and instances of importable classes that
+// pickle would take apart in its default way (instances.hpp); ends, ChannelIDs, buffers and what CPython's
+// registry knows as attachments; a value with anything else in it goes through pickle as a whole, so that
+// sharing and cycles are pickle's. Nothing here recurses: depth costs heap, not stack.
 //
 // Sharing: an object that more than one reference points to is remembered at its first sight and referred to
 // at the next; one with a single reference can be met only once (the observation is marshal's). The encoder
 // holds what it remembers, so an address means one object for as long as it runs.
 //
-// Invariant: encode() either fills the parcel or leaves nothing behind; no lock is held.
+// Invariants: encode() either fills the parcel or leaves nothing behind, and the Buffers that it moved have their
+// memory back; no lock is held.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "channel/parcel.hpp"
+#include "crossing/buffer.hpp"
+#include "crossing/classes.hpp"
 #include "crossing/context.hpp"
 #include "crossing/format.hpp"
 #include "crossing/pod_vector.hpp"
@@ -33,9 +37,12 @@ struct CrossingMode {
 // The common small values, without any of the machinery: None, bools, ints of 64 bits, floats, short ASCII
 // str and short bytes. Attached. True where it did it.
 bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept;
+// The same at a place with room for kSmallMax bytes. How many it wrote; 0: not one of these.
+inline constexpr std::size_t kSmallMax = 2 + 0x7F;
+std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept;
 
 // Attached; may run Python code. `scratch` stays with the parcel. 0, or -1 with an exception set.
-int encode(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch);
+int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch);
 
 class Encoder {
 public:
@@ -48,7 +55,7 @@ public:
     enum class Result : std::uint8_t { kDone, kError, kForeign };
     // kForeign: an object that only pickle may know is in it.
     Result run(PyObject* root);
-    void move_into(Parcel& parcel) noexcept;
+    void move_into(Outgoing& out) noexcept;
     // After kForeign: an object that the registry knows could not be shared.
     bool registry_failed() const noexcept { return registry_failed_; }
 
@@ -67,13 +74,19 @@ public:
 
 private:
     struct Frame {
-        PyObject* obj;      // strong
-        PyObject* pending;  // dict: the value of `key`, strong; sets: the iterator, strong
-        PyObject* key;      // dict: the key that is being written, strong
+        PyObject* obj;  // strong
+        PyObject*
+            pending;  // dict: the value of `key`, strong; sets: the iterator, strong; one part: it, strong
+        PyObject* key;  // dict: the key that is being written, strong
         Py_ssize_t pos;
         Py_ssize_t size;
         std::int64_t number;  // among what is remembered, or -1
         Tag kind;
+        // Instances (instances.hpp).
+        const ClassPlan* plan;  // held by classes_
+        PyObject* dict;         // strong, or nullptr
+        Py_ssize_t declared;    // attributes that go without their names
+        Py_ssize_t index;       // of those, then one for all the others, then slots: how many are written
     };
     struct Remembered {
         PyObject* obj;    // strong; its number is its index
@@ -89,16 +102,33 @@ private:
     Step big_int(PyObject* obj);
     Step memoryview(PyObject* obj);
     Step end(PyObject* obj, Direction direction);
+    Step queue(PyObject* obj);
     Step channel_id(PyObject* obj);
+    Step buffer(PyObject* obj);
     Step registry(PyObject* obj);
+    Step pairs(Frame& frame, PyObject* dict);
     void pop() noexcept;
+
+    // instances.cpp
+    Step classed(PyObject* obj);
+    Step instance(PyObject* obj, const ClassPlan& plan, std::uint8_t mark, std::int64_t number);
+    Step next_of_instance(Frame& frame);
+    Step named_tuple(PyObject* obj, const ClassPlan& plan, std::uint8_t mark, std::int64_t number);
+    Step member(PyObject* obj, const ClassPlan& plan, std::uint8_t mark, std::int64_t number);
+    Step reduced(PyObject* obj, const ClassPlan& plan, std::uint8_t mark, std::int64_t number);
+    Step registered_object(PyObject* obj, const ClassPlan& plan, std::uint8_t mark, std::int64_t number);
+    Step open_part(PyObject* obj, PyObject* part, const ClassPlan& plan, std::int64_t number, Tag kind);
+    Step open(Frame frame);
+    Step raise_contains_itself(PyObject* obj);
+
+    // not_shareable.cpp
     static bool pickles_alone(Context& context, PyObject* obj, CrossingMode mode);
     static bool only_a_buffer(Context& context, PyObject* obj);
     void raise_not_shareable(PyObject* obj, PyObject* cause);
 
     // The number of an object that was met before, or -1; otherwise remembers it where that is worth it and
     // says so in `mark`. -2: an exception is set.
-    std::int64_t remember(PyObject* obj, std::uint8_t& mark);
+    std::int64_t remember(PyObject* obj, std::uint8_t& mark, bool always = false);
     Step refer(std::int64_t number);
     int rehash();
 
@@ -110,7 +140,9 @@ private:
     }
     bool put_varint(std::uint64_t n);
     void attach(Attachment* attachment, std::size_t bytes = 0) noexcept;
+    bool attach_end(PyObject* end);
     PyObject* path() const;
+    static PyObject* attribute_path(PyObject* text, const Frame& frame);
 
     Context& context_;
     const CrossingMode mode_;
@@ -121,11 +153,14 @@ private:
     Attachment* first_ = nullptr;
     Attachment* last_ = nullptr;
     std::size_t attached_ = 0;
+    MovedBuffers moved_;  // whose memory lies in the chain
     PodVector<Frame, 16> frames_;
     PodVector<Remembered, 16> remembered_;
     std::uint32_t* buckets_ = nullptr;  // number + 1, or 0; open addressing, once there are many
     std::size_t bucket_mask_ = 0;
-    PyObject* foreign_ = nullptr;  // strong
+    ClassesInUse classes_;
+    std::size_t registered_depth_ = 0;  // open frames of registered objects
+    PyObject* foreign_ = nullptr;       // strong
     bool explaining_ = false;
     bool registry_failed_ = false;
 };

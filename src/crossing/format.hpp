@@ -43,10 +43,18 @@ enum Tag : std::uint8_t {
     kMemory,     // a memoryview: layout (see memory.hpp) [attachment Block]
     kView,       // the same over [attachment View]
     kEnd,        // 1 byte direction [attachment EndTicket]
+    kQueue,      // [attachments EndTicket: receiving, sending]
     kChannelId,  // 8 bytes cid, 1 byte end, 1 byte resolve, 1 byte counted [attachment IdTicket if counted]
     kRegistry,   // [attachment RegistryItem]
-    kPickle,     // whole value only: varint references, varint buffers, varint n, n bytes of pickle
-                 // [attachments: the values that the pickle refers to, then Blocks]
+    kBuffer,     // [attachment BufferMemory]
+    // The class, a varint, is a number of class_names.hpp.
+    kInstance,    // class, varint n, varint m, n values, m times key and value, the values of all slots
+    kEnum,        // class, value
+    kNamedTuple,  // class, varint n, n values; likewise the next
+    kReduced,
+    kRegistered,  // class, value
+    kPickle,      // whole value only: varint references, varint buffers, varint n, n bytes of pickle
+                  // [attachments: the values that the pickle refers to, then Blocks]
 };
 
 inline constexpr std::uint8_t kRemember = 0x80;

@@ -20,8 +20,22 @@ bool Encoder::only_a_buffer(Context& context, PyObject* obj) {
 
 bool Encoder::pickles_alone(Context& context, PyObject* obj, CrossingMode mode) {
     Scratch scratch;
-    Parcel parcel;
-    return encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0;
+    Outgoing out;  // goes unsent
+    return encode_pickled_or_fail(context, obj, mode, out, scratch) == 0;
+}
+
+PyObject* Encoder::attribute_path(PyObject* text, const Frame& frame) {
+    const Py_ssize_t written = frame.index - 1;
+    if (written < frame.declared && !frame.key && written >= 0) {
+        return PyUnicode_FromFormat("%U.%U", text, PyTuple_GET_ITEM(frame.plan->names.get(), written));
+    }
+    if (frame.key) {
+        return PyUnicode_FromFormat(PyUnicode_Check(frame.key) ? "%U.%U" : "%U.__dict__[%R]", text,
+                                    frame.key);
+    }
+    const Py_ssize_t slot = written - frame.declared - 1;
+    return slot >= 0 ? PyUnicode_FromFormat("%U.%U", text, PyTuple_GET_ITEM(frame.plan->slots.get(), slot))
+                     : Py_NewRef(text);
 }
 
 // item['a'][3]
@@ -30,6 +44,20 @@ PyObject* Encoder::path() const {
     for (std::size_t i = 0; text && i < frames_.size(); ++i) {
         const Frame& frame = frames_[i];
         switch (frame.kind) {
+        case kInstance:
+            text = PyRef(attribute_path(text.get(), frame));
+            break;
+        case kNamedTuple:
+            text = PyRef(PyUnicode_FromFormat("%U.%U", text.get(),
+                                              PyTuple_GET_ITEM(frame.plan->names.get(), frame.pos - 1)));
+            break;
+        case kEnum:
+            text = PyRef(PyUnicode_FromFormat("%U.value", text.get()));
+            break;
+        case kRegistered:
+            text = PyRef(PyUnicode_FromFormat("to_shareable(%U)", text.get()));
+            break;
+        case kReduced:
         case kTuple:
         case kList:
             text = PyRef(PyUnicode_FromFormat("%U[%zd]", text.get(), frame.pos - 1));

@@ -1,23 +1,34 @@
 #include "crossing/pickle.hpp"
 
+#include <cstring>
+
 #include "crossing/decoder.hpp"
+#include "crossing/numpy_array.hpp"
+#include "crossing/registered.hpp"
 
 namespace interpchannels {
 namespace {
 
+constexpr int kBesideFailed = -2;
 constexpr const char* kStateName = "interpchannels.pickling";
 
 struct Pickling {
     Context* context;
     CrossingMode mode;
     PyObject* references;  // borrowed list
+    PyObject* asked;       // borrowed dict: the registered objects, by address
 };
 
 // Pickler.reducer_override: what has a way of its own becomes a reference to it.
 PyObject* reduce(PyObject* capsule, PyObject* obj) {
     auto* const state = static_cast<Pickling*>(PyCapsule_GetPointer(capsule, kStateName));
     if (!state) return nullptr;
-    if (!Encoder::has_own_way(*state->context, obj, state->mode)) Py_RETURN_NOTIMPLEMENTED;
+    if (!Encoder::has_own_way(*state->context, obj, state->mode)) {
+        PyObject* const reduced = reduce_registered(*state->context, obj, state->asked);
+        if (reduced || PyErr_Occurred()) return reduced;
+        if (state->mode.views) Py_RETURN_NOTIMPLEMENTED;  // a memoryview would share the array's memory
+        return reduce_array(obj);
+    }
     const Py_ssize_t number = PyList_GET_SIZE(state->references);
     if (PyList_Append(state->references, obj) < 0) return nullptr;
     return Py_BuildValue("O(n)", state->context->load_attachment, number);
@@ -39,6 +50,51 @@ PyObject* pickler_type(Context& context) {
 
 thread_local PyObject* loading = nullptr;  // borrowed: the references of the load in progress
 
+// The line of the error's text, or of its cause's, that says that an extension module does not load in this
+// interpreter; empty where it is about something else. Clears what goes wrong on the way.
+PyRef why_not_loaded(PyObject* error) {
+    PyRef next = PyRef::borrow(error);
+    for (int i = 0; next && i < 4; ++i) {
+        const PyRef text(PyObject_Str(next.get()));
+        const char* const utf8 = text ? PyUnicode_AsUTF8(text.get()) : nullptr;
+        for (const char* line = utf8; line;) {
+            const char* const end = std::strchr(line, '\n');
+            const auto size = end ? end - line : static_cast<Py_ssize_t>(std::strlen(line));
+            PyRef said(PyUnicode_FromStringAndSize(line, size));
+            const char* const one = said ? PyUnicode_AsUTF8(said.get()) : nullptr;
+            // CPython's own check (Python/import.c), and what NumPy says where another interpreter has it.
+            if (one && (std::strstr(one, "does not support loading in subinterpreters") ||
+                        std::strstr(one, "cannot load module more than once per process"))) {
+                return said;
+            }
+            line = end ? end + 1 : nullptr;
+        }
+        PyErr_Clear();
+        next = PyRef(PyException_GetCause(next.get()));
+    }
+    return PyRef();
+}
+
+// An ImportError of that kind says what to do about it, with the first one as its cause.
+void explain_import_failure() {
+    if (!PyErr_ExceptionMatches(PyExc_ImportError)) return;
+    const PyRef cause(PyErr_GetRaisedException());
+    const PyRef why(why_not_loaded(cause.get()));
+    if (!why) {
+        PyErr_SetRaisedException(Py_NewRef(cause.get()));
+        return;
+    }
+    PyErr_Format(
+        PyExc_ImportError,
+        "this item needs an extension module that does not load in this interpreter (%U): receive it in "
+        "the main interpreter, which may have it; or send what needs no module: for an array its memory, "
+        "memoryview(array) or a Buffer (NumPy loads in one interpreter of a process only)",
+        why.get());
+    const PyRef raised(PyErr_GetRaisedException());
+    PyException_SetCause(raised.get(), Py_NewRef(cause.get()));
+    PyErr_SetRaisedException(Py_NewRef(raised.get()));
+}
+
 class Loading {
 public:
     explicit Loading(PyObject* references) noexcept : outer_(std::exchange(loading, references)) {}
@@ -52,7 +108,7 @@ private:
 
 }  // namespace
 
-int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel,
+int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out,
                            Scratch& scratch) {
     PyObject* const type = pickler_type(context);
     if (!type) return -1;
@@ -60,7 +116,8 @@ int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, P
     const PyRef file(io ? PyObject_CallMethod(io.get(), "BytesIO", nullptr) : nullptr);
     const PyRef references(PyList_New(0));
     const PyRef buffers(PyList_New(0));
-    if (!file || !references || !buffers) return -1;
+    const PyRef asked(PyDict_New());
+    if (!file || !references || !buffers || !asked) return -1;
     const PyRef append(PyObject_GetAttrString(buffers.get(), "append"));
     const PyRef args(Py_BuildValue("(Oi)", file.get(), 5));
     const PyRef kwargs(append ? Py_BuildValue("{sO}", "buffer_callback", append.get()) : nullptr);
@@ -69,7 +126,7 @@ int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, P
     if (!pickler) return -1;
 
     {
-        Pickling state{&context, mode, references.get()};
+        Pickling state{&context, mode, references.get(), asked.get()};
         const PyRef capsule(PyCapsule_New(&state, kStateName, nullptr));
         const PyRef hook(capsule ? PyCFunction_New(&reduce_def, capsule.get()) : nullptr);
         if (!hook || PyObject_SetAttrString(pickler.get(), "reducer_override", hook.get()) < 0) return -1;
@@ -86,24 +143,26 @@ int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, P
     if (encoder.write_pickle(pickled.get(), static_cast<std::size_t>(count), buffers.get()) < 0) return -1;
     for (Py_ssize_t i = 0; i < count; ++i) {
         if (encoder.run(PyList_GET_ITEM(references.get(), i)) != Encoder::Result::kDone) {
-            if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, "a shareable type changed its mind");
+            if (PyErr_Occurred()) return kBesideFailed;
+            PyErr_SetString(PyExc_RuntimeError, "a shareable type changed its mind");
             return -1;
         }
     }
-    encoder.move_into(parcel);
+    encoder.move_into(out);
     return 0;
 }
 
-int encode_pickled(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch) {
-    if (encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0) return 0;
-    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError) ||
-        PyErr_ExceptionMatches(PyExc_RecursionError)) {
+int encode_pickled(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch) {
+    const int failed = encode_pickled_or_fail(context, obj, mode, out, scratch);
+    if (failed == 0) return 0;
+    if (failed == kBesideFailed || !PyErr_ExceptionMatches(PyExc_Exception) ||
+        PyErr_ExceptionMatches(PyExc_MemoryError) || PyErr_ExceptionMatches(PyExc_RecursionError)) {
         return -1;
     }
     const PyRef cause(PyErr_GetRaisedException());
     if (!mode.salvage) {
         mode.salvage = true;
-        if (encode_pickled_or_fail(context, obj, mode, parcel, scratch) == 0) return 0;
+        if (encode_pickled_or_fail(context, obj, mode, out, scratch) == 0) return 0;
         PyErr_Clear();
     }
     Encoder(context, mode, scratch).explain(obj, cause.get());
@@ -123,14 +182,16 @@ PyObject* load_pickled(Context& context, const char* data, Py_ssize_t size, PyOb
     const PyRef kwargs(args ? Py_BuildValue("{sO}", "buffers", buffers) : nullptr);
     if (!kwargs) return nullptr;
     const Loading scope(references);
-    return PyObject_Call(context.pickle_loads, args.get(), kwargs.get());
+    PyObject* const value = PyObject_Call(context.pickle_loads, args.get(), kwargs.get());
+    if (!value) explain_import_failure();
+    return value;
 }
 
 int use_pickle_first(Context& context) {
     Scratch scratch;
-    Parcel parcel;
-    if (encode_pickled_or_fail(context, Py_None, CrossingMode{}, parcel, scratch) < 0) return -1;
-    const PyRef none(decode(context, parcel));
+    Outgoing out;
+    if (encode_pickled_or_fail(context, Py_None, CrossingMode{}, out, scratch) < 0) return -1;
+    const PyRef none(decode(context, out.parcel));
     return none ? 0 : -1;
 }
 

@@ -1,8 +1,8 @@
 // The last resort: a value goes through pickle protocol 5 as a whole.
 //
 // Its large buffers go out of band, each copied once into a Block that the receiver's objects then use
-// directly. Objects that pickle must not see (channel ends, which are counted; registry data; memoryviews)
-// are left out of it and travel as values of their own, which the pickle refers to by number.
+// directly. Objects that pickle must not see (channel ends, which are counted; Buffers, which move; registry
+// data; memoryviews) are left out of it and travel as values of their own, which the pickle refers to by number.
 #pragma once
 
 #include "channel/parcel.hpp"
@@ -12,11 +12,12 @@
 namespace interpchannels {
 
 // Attached; runs Python code. 0, or -1 with an exception set: NotShareableError with the path to what
-// cannot cross and pickle's error as its cause; MemoryError, RecursionError and what is no Exception as
-// they are.
-int encode_pickled(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel, Scratch& scratch);
-// The same with pickle's own error, whatever it is.
-int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, Parcel& parcel,
+// cannot cross and pickle's error as its cause; MemoryError, RecursionError, what is no Exception, and the errors
+// of ends and Buffers as they are.
+int encode_pickled(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch);
+// The same with pickle's own error, whatever it is: -1; or -2 with the error of what travels beside the pickle, a
+// closed end or a Buffer in use.
+int encode_pickled_or_fail(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out,
                            Scratch& scratch);
 
 // Attached; runs Python code. `references` is a list of the values that the pickle refers to, `buffers` a

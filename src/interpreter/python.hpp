@@ -37,6 +37,19 @@ private:
 // The thread's state where it is attached, else nullptr.
 PyThreadState* attached_state() noexcept;  // cpython_private.cpp
 
+// An owned reference that a thread holds while it may detach: where the thread ends in there (see detached()), it is
+// left alone, since nobody is attached then.
+class HeldRef : public PyRef {
+public:
+    using PyRef::PyRef;
+    HeldRef() = default;
+    HeldRef(HeldRef&&) = default;
+    HeldRef& operator=(HeldRef&&) = default;
+    ~HeldRef() {
+        if (get() && !attached_state()) static_cast<void>(release());
+    }
+};
+
 // Runs f() detached, attached before and after. Re-attaching while the interpreter finalizes ends the
 // thread: by unwinding on 3.12 and 3.13 (so no caller may be noexcept or hold what its destructor does not
 // let go of), by never returning on 3.14.

@@ -120,17 +120,17 @@ Status send_step(AsyncObject& self) {
         if (end.handle.closed()) return Status::kCancelled;
         CountedChannel& channel = end.handle.channel();
         Scratch scratch;
-        Parcel parcel;
-        Status status = encode_for(end, self.value, parcel, scratch);
+        Outgoing out;
+        Status status = encode_for(end, self.value, out, scratch);
         Py_CLEAR(self.value);
         if (status != Status::kOk) return status;
-        status = channel.try_send(parcel, sender);
+        status = channel.try_send(out.parcel, sender);
         if (status == Status::kOkOwing) {
             detached([&] { channel.settle(); });
             return Status::kOk;
         }
         if (status != Status::kWouldBlock && status != Status::kContended) return status;
-        self.standing = Standing::make(end.handle.channel_ref(), &parcel).release();
+        self.standing = Standing::make(end.handle.channel_ref(), &out).release();
         if (!self.standing) return Status::kInterrupted;
     }
     Standing& standing = *self.standing;

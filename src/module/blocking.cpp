@@ -97,9 +97,10 @@ Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch
     }
     if (status != Status::kWouldBlock && status != Status::kContended) return status;
 
+    std::uint64_t place = 0;
     for (;;) {
         const WaitFor wait = wait_for(context, deadline, cancelled);
-        status = detached([&] { return channel.recv(parcel, scratch, wait); });
+        status = detached([&] { return channel.recv(parcel, scratch, wait, &place); });
         if (status != Status::kInterrupted) return status;
         if (PyErr_CheckSignals() < 0) return status;
     }
@@ -107,6 +108,8 @@ Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch
 
 Status blocking_select(Context& context, Select& select, const SelectOp* ops, Nanos deadline) {
     Status status = select.try_once();
+    // Nothing was ready, but each at another moment: who does not wait is told of one.
+    if (status == Status::kWouldBlock && deadline == 0) status = select.try_together();
     if (status == Status::kOkOwing) {
         detached([&] { ops[select.index()].channel->settle(); });
         return Status::kOk;
@@ -122,6 +125,16 @@ Status blocking_select(Context& context, Select& select, const SelectOp* ops, Na
         PyObject* const exception = PyErr_GetRaisedException();
         const bool withdrawn = detached([&] { return select.withdraw(); });
         return withdrawn ? raise_now(exception) : raise_after(exception);
+    }
+}
+
+Status blocking_join(Context& context, Tally& tally) {
+    if (tally.unfinished() == 0 && !context.interpreter->waits().ended()) return Status::kOk;
+    for (;;) {
+        const WaitFor wait = wait_for(context, kNever, nullptr);
+        const Status status = detached([&] { return tally.wait(wait); });
+        if (status != Status::kInterrupted) return status;
+        if (PyErr_CheckSignals() < 0) return status;
     }
 }
 

@@ -233,11 +233,12 @@ PyObject* send_value(ModuleState& state, const SendArguments& a, bool as_buffer)
     if (!valid_unbound_op(op) || !valid_fallback(fallback)) return nullptr;
 
     Scratch scratch;
-    Parcel parcel;
+    Outgoing out;
+    Parcel& parcel = out.parcel;
     CrossingMode mode;
     mode.views = true;
     mode.native = mode.pickle = fallback == kFullFallback;
-    if (encode(state, obj, mode, parcel, scratch) < 0) return nullptr;
+    if (encode(state, obj, mode, out, scratch) < 0) return nullptr;
     view = PyRef();  // no reference is held while detached: the parcel holds what it needs
     parcel.sender = state.interpreter->id();
     parcel.unbound_op = static_cast<std::uint8_t>(op);

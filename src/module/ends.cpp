@@ -99,31 +99,6 @@ PyObject* end_clone(PyObject* self, PyObject*) {
     return make_end(*self_of(self).state, std::move(channel), handle_of(self).direction());
 }
 
-PyObject* stats_tuple(ModuleState& state, CountedChannel& channel) {
-    const ChannelStats s = channel.stats();
-    const PyRef self(PyStructSequence_New(state.stats_type));
-    if (!self) return nullptr;
-    const std::uint64_t values[] = {s.sent,
-                                    s.received,
-                                    s.queued,
-                                    s.bytes,
-                                    s.waiting_senders,
-                                    s.waiting_receivers,
-                                    static_cast<std::uint64_t>(channel.open(Direction::kSend)),
-                                    static_cast<std::uint64_t>(channel.open(Direction::kRecv))};
-    Py_ssize_t i = 0;
-    for (const std::uint64_t value : values) {
-        PyObject* const number = PyLong_FromUnsignedLongLong(value);
-        if (!number) return nullptr;
-        PyStructSequence_SetItem(self.get(), i++, number);
-    }
-    return Py_NewRef(self.get());
-}
-
-PyObject* end_stats(PyObject* self, PyObject*) {
-    return stats_tuple(*self_of(self).state, handle_of(self).channel());
-}
-
 Py_ssize_t end_length(PyObject* self) { return static_cast<Py_ssize_t>(handle_of(self).channel().count()); }
 
 int end_bool(PyObject*) { return 1; }
@@ -220,6 +195,38 @@ PyMethodDef recv_methods[] = {
     {"recv_nowait", METHOD(recv_recv_nowait), METH_FASTCALL | METH_KEYWORDS,
      "recv_nowait([default])\n\nThe next item; where there is none now, `default`, or ChannelEmptyError.\n"
      "ChannelClosedError when the channel is closed and drained, default or not. Never blocks."},
+    {"recv_many", METHOD(recv_recv_many), METH_FASTCALL | METH_KEYWORDS,
+     "recv_many($self, max=None, timeout=None)\n--\n\nWait for an item as recv() does, then take what is "
+     "there "
+     "too, up to `max` items in\n"
+     "all. A list, in order, never empty.\n\n"
+     "Errors are recv()'s; ValueError where max < 1. Where items cannot be decoded, the first one's "
+     "exception\n"
+     "is raised, and its attribute `received` is the list of the others that were taken with it. From any\n"
+     "thread of the interpreter that holds this end.\n\n"
+     ">>> recv, send = interpchannels.create()\n"
+     ">>> send.send_many(range(5))\n"
+     "5\n"
+     ">>> recv.recv_many(3), recv.recv_many()\n"
+     "([0, 1, 2], [3, 4])"},
+    {"recv_into", METHOD(recv_recv_into), METH_FASTCALL | METH_KEYWORDS,
+     "recv_into($self, writable, timeout=None)\n--\n\nReceive the next item, which is bytes, bytearray, a "
+     "memoryview or a Buffer, straight\n"
+     "into `writable`: memory that the caller has (a bytearray, memoryview, Buffer or array, writable and\n"
+     "C-contiguous), from its start. Returns the number of bytes; what lies behind them stays as it is. "
+     "One\n"
+     "copy, and no object is made. Waits like recv(), with its errors.\n\n"
+     "ValueError where the item is larger than the memory, TypeError where it is something else than "
+     "bytes;\n"
+     "either error has the item as its `item`, and the memory is as it was. BufferError or TypeError, and\n"
+     "nothing received, where `writable` is not such memory. It cannot be resized or sent meanwhile.\n\n"
+     ">>> recv, send = interpchannels.create()\n"
+     ">>> memory = bytearray(8)\n"
+     ">>> send.send(b'abc')\n"
+     ">>> recv.recv_into(memory)\n"
+     "3\n"
+     ">>> memory[:3]\n"
+     "bytearray(b'abc')"},
     {"recv_async", recv_recv_async, METH_NOARGS,
      "recv_async($self)\n--\n\nA coroutine that returns the next item; where there is none, it waits on "
      "the "
@@ -265,6 +272,20 @@ PyMethodDef send_methods[] = {
      "0 "
      "it finds\n"
      "receivers that are blocked in recv(), not those in recv_async()."},
+    {"send_many", METHOD(send_send_many), METH_FASTCALL | METH_KEYWORDS,
+     "send_many($self, iterable, timeout=None)\n--\n\nSend a copy of each item, in order, and return how "
+     "many. "
+     "Waits for places as send()\n"
+     "does, `timeout` seconds in all.\n\n"
+     "Errors are send()'s, and the iterable's own; the exception's attribute `sent` says how many items "
+     "went:\n"
+     "these are in the channel, and no other. What the iterable has yielded is sent before it is asked "
+     "for\n"
+     "more, so that one that waits keeps nothing back; lists and other built-in containers, which cannot\n"
+     "wait, go faster. From any thread of the interpreter that holds this end.\n\n"
+     ">>> recv, send = interpchannels.create()\n"
+     ">>> send.send_many(['a', 'b'])\n"
+     "2"},
     {"send_async", send_send_async, METH_O,
      "send_async($self, obj, /)\n--\n\nA coroutine that sends a copy of obj; where there is no place, it "
      "waits on the running asyncio\n"
@@ -325,20 +346,6 @@ constexpr unsigned kEndFlags =
 PyType_Spec recv_spec = {"interpchannels.RecvChannel", sizeof(EndObject), 0, kEndFlags, recv_slots};
 PyType_Spec send_spec = {"interpchannels.SendChannel", sizeof(EndObject), 0, kEndFlags, send_slots};
 
-PyStructSequence_Field stats_fields[] = {
-    {"sent", "items that a send delivered"},
-    {"received", "items that were received or dropped"},
-    {"queued", "items queued now"},
-    {"bytes", "payload bytes of the items sent"},
-    {"waiting_senders", "senders that are blocked now"},
-    {"waiting_receivers", "receivers that are blocked now"},
-    {"open_senders", "sending handles, in all interpreters and in queued items"},
-    {"open_receivers", "receiving handles, likewise"},
-    {nullptr, nullptr},
-};
-PyStructSequence_Desc stats_desc = {"interpchannels.ChannelStats", "The counters of a channel.",
-                                    stats_fields, 8};
-
 }  // namespace
 
 int add_end_types(PyObject* module, ModuleState& state) {
@@ -348,8 +355,6 @@ int add_end_types(PyObject* module, ModuleState& state) {
     state.send_type =
         reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &send_spec, nullptr));
     if (!state.send_type || PyModule_AddType(module, state.send_type) < 0) return -1;
-    state.stats_type = PyStructSequence_NewType(&stats_desc);
-    if (!state.stats_type || PyModule_AddType(module, state.stats_type) < 0) return -1;
     state.end_handle = end_handle_hook;
     state.make_end = make_end;
     return 0;

@@ -1,7 +1,8 @@
 // What the files of the end types share: the object, its errors, and the methods that each file has.
 //
-// ends.cpp makes the two types and their method tables; send_recv.cpp has what waits for one item, async.cpp what
-// event loops wait for.
+// ends.cpp makes the two types and their method tables; send_recv.cpp has what waits for one item, batches.cpp what
+// moves many, recv_into.cpp what receives one into the caller's memory, async.cpp what event loops wait for,
+// counters.cpp the counters.
 #pragma once
 
 #include <initializer_list>
@@ -35,8 +36,11 @@ PyObject* raise_full(EndObject& self);
 // False with ChannelClosedError set where this handle is closed.
 bool check_open(EndObject& self);
 // Encodes obj for this end's channel, into `scratch` or onto the heap. kOk; kInterrupted with an exception
-// set; kCancelled where the handle was closed meanwhile.
-Status encode_for(EndObject& self, PyObject* obj, Parcel& parcel, Scratch& scratch);
+// set; kCancelled where the handle was closed meanwhile. Where `out` goes with its parcel, what obj moved (Buffers)
+// comes back to it.
+Status encode_for(EndObject& self, PyObject* obj, Outgoing& out, Scratch& scratch);
+// Waits for the next parcel. kOk; kInterrupted with an exception set; otherwise for raise_status().
+Status receive_parcel(EndObject& self, Parcel& parcel, Scratch& scratch, Nanos deadline);
 // The value of a received parcel. A new reference, or nullptr with an exception set.
 PyObject* value_of(EndObject& self, Parcel& parcel);
 
@@ -51,6 +55,16 @@ PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
 PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 PyObject* recv_next(PyObject* self);
 
+// --- counters.cpp ---
+
+PyObject* end_stats(PyObject* self, PyObject*);
+
+// --- batches.cpp ---
+
+PyObject* send_send_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+PyObject* recv_recv_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+// recv_into.cpp
+PyObject* recv_recv_into(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 // --- async.cpp ---
 
 PyObject* recv_recv_async(PyObject* self, PyObject*);

@@ -6,8 +6,10 @@
 #include "module/state.hpp"
 
 #include "channel/tables.hpp"
+#include "crossing/buffer.hpp"
 #include "crossing/memory.hpp"
 #include "crossing/pickle.hpp"
+#include "crossing/registered.hpp"
 #include "interpreter/cpython_private.hpp"
 #include "module/blocking.hpp"
 
@@ -34,11 +36,14 @@ void for_each_object(ModuleState& s, Visit visit) {
                                   &s.pickler_type,        &s.pickle_loads,         &s.load_attachment,
                                   &s.channel_error,       &s.not_found_error,      &s.empty_error,
                                   &s.full_error,          &s.not_empty_error,      &s.unbound,
-                                  &s.enter_loop};
+                                  &s.queue_of_ends,       &s.enter_loop,           &s.load_registered,
+                                  &s.copyreg_table,       &s.registrations};
     for (PyObject** object : objects) visit(*object);
-    PyTypeObject** const types[] = {
-        &s.recv_type,  &s.send_type,         &s.channel_id_type,   &s.memory_type, &s.channel_info_type,
-        &s.stats_type, &s.drop_in_send_type, &s.drop_in_recv_type, &s.async_type,  &s.reactor_type};
+    PyTypeObject** const types[] = {&s.recv_type,          &s.send_type,         &s.channel_id_type,
+                                    &s.memory_type,        &s.channel_info_type, &s.stats_type,
+                                    &s.process_stats_type, &s.drop_in_send_type, &s.drop_in_recv_type,
+                                    &s.queue_type,         &s.buffer_type,       &s.async_type,
+                                    &s.reactor_type};
     for (PyTypeObject** type : types) visit(*reinterpret_cast<PyObject**>(type));
 }
 
@@ -61,6 +66,7 @@ int module_clear(PyObject* module) {
     if (slot->own) {
         if (slot->own->ready) unregister_shared_types(*slot->own);
         slot->own->ready = false;
+        slot->own->classes.clear();
         for_each_object(*slot->own, [](PyObject*& object) { Py_CLEAR(object); });
     }
     Py_CLEAR(slot->first);
@@ -109,13 +115,18 @@ int fill_first(PyObject* module, ModuleState& state) {
     state.interpreter->ref();
     if (add_errors(module, state) < 0) return -1;
     if (add_end_types(module, state) < 0) return -1;
+    add_queue_hooks(state);
+    if (add_stats_types(module, state) < 0) return -1;
     if (add_async_types(module, state) < 0) return -1;
     if (add_channel_id_type(module, state) < 0) return -1;
     if (add_channel_info_type(module, state) < 0) return -1;
     state.memory_type = make_memory_type(module);
     if (!state.memory_type) return -1;
+    state.buffer_type = make_buffer_type(module);
+    if (!state.buffer_type || PyModule_AddType(module, state.buffer_type) < 0) return -1;
     state.load_attachment = PyObject_GetAttrString(module, "_load_reference");
-    if (!state.load_attachment) return -1;
+    state.load_registered = PyObject_GetAttrString(module, "_load_registered");
+    if (!state.load_attachment || !state.load_registered) return -1;
     if (register_shared_types(state) < 0) return -1;
     state.ready = true;
 #if PY_VERSION_HEX < 0x030D0000
@@ -130,7 +141,8 @@ int copy_first(PyObject* module, PyObject* first) {
     for (const char* name :
          {"ChannelError", "ChannelNotFoundError", "ChannelClosedError", "ChannelNotEmptyError",
           "ChannelEmptyError", "ChannelFullError", "NotShareableError", "ItemInterpreterDestroyed",
-          "RecvChannel", "SendChannel", "ChannelStats", "ChannelID", "ChannelInfo", "__version__"}) {
+          "RecvChannel", "SendChannel", "ChannelStats", "ProcessStats", "ChannelID", "ChannelInfo",
+          "Buffer", "__version__"}) {
         const PyRef value(PyObject_GetAttrString(first, name));
         if (!value || PyModule_AddObjectRef(module, name, value.get()) < 0) return -1;
     }
@@ -165,12 +177,20 @@ PyObject* set_unbound(PyObject* module, PyObject* unbound) {
     Py_RETURN_NONE;
 }
 
-// _process_stats() -> (package channels, drop-in channels, loans outstanding)
-PyObject* process_stats_now(PyObject*, PyObject*) {
-    return Py_BuildValue("nnL", static_cast<Py_ssize_t>(package_table().size()),
-                         static_cast<Py_ssize_t>(drop_in_table().size()),
-                         static_cast<long long>(Interpreter::outstanding_loans()));
-}
+constexpr const char* stats_doc =
+    "stats($module)\n--\n\n"
+    "The counters of the process, as ProcessStats: channels that create() made, their open ends, what is "
+    "queued in\n"
+    "them and who waits, and the loans that are out. Sums, made when they are asked for; exact while "
+    "nobody sends\n"
+    "or receives. Never blocks; may be called in any interpreter and thread.\n\n"
+    ">>> before = interpchannels.stats()\n"
+    ">>> recv, send = interpchannels.create()\n"
+    ">>> send.send_many([b'four', 5])\n"
+    "2\n"
+    ">>> now = interpchannels.stats()\n"
+    ">>> now.channels - before.channels, now.queued - before.queued\n"
+    "(1, 2)";
 
 constexpr const char* select_doc =
     "select(*operations, timeout=None[, default])\n\n"
@@ -198,6 +218,51 @@ constexpr const char* select_doc =
     ">>> interpchannels.select(recv, other, default='nothing there')\n"
     "'nothing there'";
 
+constexpr const char* register_doc =
+    "register(cls, to_shareable, from_shareable)\n\n"
+    "Say how instances of cls cross between interpreters.\n\n"
+    "to_shareable(obj) returns a value that crosses; it is called by every send in this interpreter, with "
+    "an "
+    "object\n"
+    "whose type is cls itself: a subclass is not its parent, and is registered by itself. "
+    "from_shareable(value) "
+    "makes\n"
+    "the object where it is received: it is the registration of the receiving interpreter for the class of "
+    "that "
+    "module\n"
+    "and name that counts. Interpreters that spawn() makes have those of the interpreter that calls it; "
+    "the "
+    "functions\n"
+    "go there as spawn()'s own do, and their modules are imported when the first such object is met. A "
+    "registration\n"
+    "takes precedence over everything but the built-in types that cross natively, and replaces an earlier "
+    "one; "
+    "with\n"
+    "None for both functions it is taken back.\n\n"
+    "TypeError where cls is no class or a function is not callable; ValueError for a type that crosses "
+    "natively. "
+    "Never\n"
+    "blocks; may be called in any interpreter and thread.\n\n"
+    ">>> class Handle:\n"
+    "...     def __init__(self, number):\n"
+    "...         self.number = number\n"
+    ">>> interpchannels.register(Handle, lambda handle: handle.number, Handle)\n"
+    ">>> recv, send = interpchannels.create()\n"
+    ">>> send.send(Handle(7))\n"
+    ">>> recv.recv().number\n"
+    "7";
+
+PyObject* register_here(PyObject* module, PyObject* args, PyObject* kwargs) {
+    return register_class(*state_of(module), args, kwargs);
+}
+PyObject* registrations_here(PyObject* module, PyObject*) { return list_registrations(*state_of(module)); }
+PyObject* inherit_here(PyObject* module, PyObject* registrations) {
+    return inherit_registrations(*state_of(module), registrations);
+}
+PyObject* load_registered_here(PyObject* module, PyObject* args) {
+    return load_registered(*state_of(module), args);
+}
+
 PyMethodDef package_functions[] = {
     {"_create_ends", create_ends, METH_VARARGS, nullptr},
     {"select", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(select_ops)),
@@ -205,11 +270,21 @@ PyMethodDef package_functions[] = {
     {"_end_from_id", end_from_id, METH_VARARGS, nullptr},
     {"_make_reactor", make_reactor, METH_NOARGS, nullptr},
     {"_list_channels", list_package_channels, METH_NOARGS, nullptr},
+    {"_set_queue_type", set_queue_type, METH_VARARGS, nullptr},
+    {"_task_done", task_done, METH_O, nullptr},
+    {"_join_tasks", join_tasks, METH_O, nullptr},
+    {"_unfinished_tasks", unfinished_tasks, METH_O, nullptr},
     {"_load_reference", load_reference, METH_O, nullptr},
+    {"_load_registered", load_registered_here, METH_VARARGS, nullptr},
+    {"register", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(register_here)),
+     METH_VARARGS | METH_KEYWORDS, register_doc},
+    {"_registrations", registrations_here, METH_NOARGS, nullptr},
+    {"_inherit", inherit_here, METH_O, nullptr},
     {"_set_unbound", set_unbound, METH_O, nullptr},
-    {"_process_stats", process_stats_now, METH_NOARGS, nullptr},
+    {"stats", process_stats, METH_NOARGS, stats_doc},
     {"_run_in_new_interpreter", run_in_new_interpreter, METH_VARARGS, nullptr},
     {"_pack", pack, METH_O, nullptr},
+    {"_give_back", give_back, METH_O, nullptr},
     {"_take_task", take_task, METH_NOARGS, nullptr},
     {"_leave_result", leave_result, METH_O, nullptr},
     {"_enter_worker", enter_worker, METH_NOARGS, nullptr},

@@ -145,24 +145,25 @@ PyObject* make_reactor(PyObject* module, PyObject*) {
 
 // --- one wait ---
 
-std::unique_ptr<Standing> Standing::make(const Ref<CountedChannel>& channel, Parcel* parcel) {
+std::unique_ptr<Standing> Standing::make(const Ref<CountedChannel>& channel, Outgoing* out) {
     std::unique_ptr<Standing> made(new (std::nothrow) Standing);
     if (!made) {
         PyErr_NoMemory();
         return {};
     }
     made->channel = channel;
-    if (!parcel) return made;
-    if (!parcel->heap) {  // out of the scratch, which stays behind
-        made->bytes.reset(new (std::nothrow) std::byte[parcel->size ? parcel->size : 1]);
+    if (!out) return made;
+    Parcel& parcel = out->parcel;
+    if (!parcel.heap) {  // out of the scratch, which stays behind
+        made->bytes.reset(new (std::nothrow) std::byte[parcel.size ? parcel.size : 1]);
         if (!made->bytes) {
             PyErr_NoMemory();
             return {};
         }
-        std::copy_n(parcel->data, parcel->size, made->bytes.get());
-        parcel->data = made->bytes.get();
+        std::copy_n(parcel.data, parcel.size, made->bytes.get());
+        parcel.data = made->bytes.get();
     }
-    made->parcel = std::move(*parcel);
+    made->out = std::move(*out);
     return made;
 }
 
@@ -200,7 +201,7 @@ bool join_loop(ModuleState& state, Standing& standing, std::int64_t sender) {
     if (sender == -1) {
         standing.watch.emplace(*standing.channel, *joined.notifier, Watch::Kind::kPromise);
     } else {
-        standing.offer.emplace(*standing.channel, standing.parcel, sender, false, joined.notifier);
+        standing.offer.emplace(*standing.channel, standing.out.parcel, sender, false, joined.notifier);
     }
     standing.waiter().owner = &standing;
     return true;

@@ -21,6 +21,7 @@
 
 #include "channel/offer.hpp"
 #include "channel/watch.hpp"
+#include "crossing/buffer.hpp"
 #include "module/state.hpp"
 
 namespace interpchannels {
@@ -29,7 +30,7 @@ struct ReactorObject;
 
 struct Standing {
     // Attached. nullptr with an exception set.
-    static std::unique_ptr<Standing> make(const Ref<CountedChannel>& channel, Parcel* parcel);
+    static std::unique_ptr<Standing> make(const Ref<CountedChannel>& channel, Outgoing* out);
     ~Standing();
     Standing(const Standing&) = delete;
     Standing& operator=(const Standing&) = delete;
@@ -38,7 +39,7 @@ struct Standing {
 
     Ref<CountedChannel> channel;
     // A send's parcel and its bytes; before the offer, which leaves the line before they go.
-    Parcel parcel;
+    Outgoing out;
     std::unique_ptr<std::byte[]> bytes;
     std::optional<Watch> watch;  // one of the two, once it joined a reactor
     std::optional<Offer> offer;

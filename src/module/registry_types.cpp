@@ -178,6 +178,7 @@ int register_shared_types(ModuleState& state) {
 void unregister_shared_types(ModuleState& state) noexcept {
     clear_end_type(state.drop_in_send_type);
     clear_end_type(state.drop_in_recv_type);
+    clear_queue_type(state);
     for (PyTypeObject* type : {state.channel_id_type, state.recv_type, state.send_type}) {
         if (type && cpython::unregister_class(type) < 0) PyErr_Clear();
     }

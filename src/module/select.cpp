@@ -17,7 +17,7 @@ namespace {
 // One operation: its end, and for a send the parcel, whose bytes are kept beside it.
 struct Op {
     EndObject* end = nullptr;
-    Parcel parcel;
+    Outgoing out;
     std::unique_ptr<std::byte[]> bytes;
 };
 
@@ -53,24 +53,29 @@ bool read_op(ModuleState& state, PyObject* arg, std::size_t i, Op& op) {
     if (!value) return true;
 
     Scratch scratch;
-    const Status status = encode_for(*op.end, value, op.parcel, scratch);
+    const Status status = encode_for(*op.end, value, op.out, scratch);
     if (status != Status::kOk) {
         if (status != Status::kInterrupted) raise_status(*op.end, status, nullptr);
         return false;
     }
-    if (op.parcel.heap) return true;
+    Parcel& parcel = op.out.parcel;
+    if (parcel.heap) return true;
     // Out of the scratch, which is used for the next one.
-    op.bytes.reset(new (std::nothrow) std::byte[op.parcel.size ? op.parcel.size : 1]);
+    op.bytes.reset(new (std::nothrow) std::byte[parcel.size ? parcel.size : 1]);
     if (!op.bytes) {
         PyErr_NoMemory();
         return false;
     }
-    std::copy_n(op.parcel.data, op.parcel.size, op.bytes.get());
-    op.parcel.data = op.bytes.get();
+    std::copy_n(parcel.data, parcel.size, op.bytes.get());
+    parcel.data = op.bytes.get();
     return true;
 }
 
 bool read_ops(ModuleState& state, PyObject* const* args, std::size_t count, Ops& out) {
+    if (count > std::size_t{1} << 24) {  // far more than a call can have; the compiler does not know
+        PyErr_NoMemory();
+        return false;
+    }
     out.ops.reset(new (std::nothrow) Op[count]);
     out.select.reset(new (std::nothrow) SelectOp[count]);
     if (!out.ops || !out.select) {
@@ -86,7 +91,7 @@ bool read_ops(ModuleState& state, PyObject* const* args, std::size_t count, Ops&
         SelectOp& select = out.select[i];
         select.channel = &op.end->handle.channel();
         select.cancelled = &op.end->handle.closed_flag();
-        select.parcel = op.end->handle.direction() == Direction::kSend ? &op.parcel : nullptr;
+        select.parcel = op.end->handle.direction() == Direction::kSend ? &op.out.parcel : nullptr;
     }
     return true;
 }
@@ -124,7 +129,7 @@ PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, 
     }
     Nanos deadline = kNever;
     if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
-    if (fallback && !timeout) deadline = 0;
+    if (fallback && (!timeout || timeout == Py_None)) deadline = 0;
 
     Ops ops;
     if (!read_ops(state, args, static_cast<std::size_t>(nargs), ops)) return nullptr;
@@ -145,8 +150,10 @@ PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, 
         return nullptr;
     }
     // Which end it is about; where it is about none (memory, the interpreter's end), the first will do.
-    const std::size_t index = select.index() == Select::kNone ? 0 : select.index();
-    return raise_status(*ops.ops[index].end, status, nullptr);
+    EndObject& end = *ops.ops[select.index() == Select::kNone ? 0 : select.index()].end;
+    // As in receive(): closing the last handle closed the channel too.
+    const bool own = status == Status::kClosed && end.handle.closed();
+    return raise_status(end, own ? Status::kCancelled : status, nullptr);
 }
 
 }  // namespace interpchannels

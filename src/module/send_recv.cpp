@@ -70,14 +70,15 @@ void suspend_own(Parcel& parcel, const CountedChannel& channel) noexcept {
 
 }  // namespace
 
-Status encode_for(EndObject& self, PyObject* obj, Parcel& parcel, Scratch& scratch) {
+Status encode_for(EndObject& self, PyObject* obj, Outgoing& out, Scratch& scratch) {
     CountedChannel& channel = self.handle.channel();
+    Parcel& parcel = out.parcel;
     if (!encode_small(obj, parcel, scratch)) {
         // Encoding may run Python code that closes this end, or drops the last reference to it but the
         // caller's; the channel stays, since the object does.
         CrossingMode mode;
         mode.pickle = channel.pickle();
-        if (encode(*self.state, obj, mode, parcel, scratch) < 0) return Status::kInterrupted;
+        if (encode(*self.state, obj, mode, out, scratch) < 0) return Status::kInterrupted;
         if (self.handle.closed()) return Status::kCancelled;
         if (parcel.attachments) suspend_own(parcel, channel);
     }
@@ -90,10 +91,10 @@ namespace {
 
 Status send_object(EndObject& self, PyObject* obj, Nanos deadline) {
     Scratch scratch;
-    Parcel parcel;
-    const Status status = encode_for(self, obj, parcel, scratch);
+    Outgoing out;
+    const Status status = encode_for(self, obj, out, scratch);
     if (status != Status::kOk) return status;
-    return blocking_send(*self.state, self.handle.channel(), parcel, false, deadline,
+    return blocking_send(*self.state, self.handle.channel(), out.parcel, false, deadline,
                          &self.handle.closed_flag());
 }
 
@@ -189,17 +190,21 @@ PyObject* value_of(EndObject& self, Parcel& parcel) {
     return nullptr;
 }
 
+Status receive_parcel(EndObject& self, Parcel& parcel, Scratch& scratch, Nanos deadline) {
+    const Status status = blocking_recv(*self.state, self.handle.channel(), parcel, scratch, deadline,
+                                        &self.handle.closed_flag());
+    self.handle.refresh_hint();
+    // Where this was the last handle, closing it closed the channel too; but what was left was dropped, not
+    // drained.
+    return status == Status::kClosed && self.handle.closed() ? Status::kCancelled : status;
+}
+
 namespace {
 
 PyObject* receive(EndObject& self, Nanos deadline, Status& status) {
     Scratch scratch;
     Parcel parcel;
-    status = blocking_recv(*self.state, self.handle.channel(), parcel, scratch, deadline,
-                           &self.handle.closed_flag());
-    self.handle.refresh_hint();
-    // Where this was the last handle, closing it closed the channel too; but what was left was dropped, not
-    // drained.
-    if (status == Status::kClosed && self.handle.closed()) status = Status::kCancelled;
+    status = receive_parcel(self, parcel, scratch, deadline);
     if (status != Status::kOk) return nullptr;
     return value_of(self, parcel);
 }

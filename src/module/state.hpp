@@ -15,6 +15,7 @@ struct ModuleState : Context {
     PyObject* not_empty_error = nullptr;
     PyTypeObject* channel_info_type = nullptr;
     PyTypeObject* stats_type = nullptr;
+    PyTypeObject* process_stats_type = nullptr;
     PyTypeObject* async_type = nullptr;
     PyTypeObject* reactor_type = nullptr;
     PyObject* enter_loop = nullptr;  // interpchannels._async's, from the first wait on
@@ -24,6 +25,8 @@ struct ModuleState : Context {
     // From _register_end_types(): the drop-in's end classes, which live in Python.
     PyTypeObject* drop_in_send_type = nullptr;
     PyTypeObject* drop_in_recv_type = nullptr;
+    // From the package: makes a Queue (queue_type) of its two ends.
+    PyObject* queue_of_ends = nullptr;
 
     // Draws the order in which select() looks: Steele, Lea and Flood's SplitMix64 ("Fast Splittable Pseudorandom
     // Number Generators", OOPSLA 2014). Under the interpreter's GIL.
@@ -64,9 +67,20 @@ PyObject* create_ends(PyObject* module, PyObject* args);
 PyObject* end_from_id(PyObject* module, PyObject* args);
 PyObject* list_package_channels(PyObject* module, PyObject*);
 
+// counters.cpp
+int add_stats_types(PyObject* module, ModuleState& state);
+PyObject* process_stats(PyObject* module, PyObject*);
+
 // select.cpp
 PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
+// queue_type.cpp: what the package's Queue, a class in Python, stands on.
+void add_queue_hooks(ModuleState& state) noexcept;
+void clear_queue_type(ModuleState& state) noexcept;
+PyObject* set_queue_type(PyObject* module, PyObject* args);
+PyObject* task_done(PyObject* module, PyObject* end);
+PyObject* join_tasks(PyObject* module, PyObject* end);
+PyObject* unfinished_tasks(PyObject* module, PyObject* end);
 // async.cpp
 int add_async_types(PyObject* module, ModuleState& state);
 
@@ -92,6 +106,7 @@ PyObject* register_end_types(PyObject* module, PyObject* args, PyObject* kwargs)
 
 // worker.cpp
 PyObject* pack(PyObject* module, PyObject* obj);
+PyObject* give_back(PyObject* module, PyObject* task);
 PyObject* run_in_new_interpreter(PyObject* module, PyObject* args);
 PyObject* take_task(PyObject* module, PyObject*);
 PyObject* leave_result(PyObject* module, PyObject* obj);

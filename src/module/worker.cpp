@@ -16,9 +16,10 @@ namespace {
 std::atomic<int> running{0};          // Workers whose interpreter exists, or is about to
 std::atomic<bool> all_ending{false};  // the main interpreter's end has woken the blocked ones
 
-// A value outside of every interpreter.
+// A value outside of every interpreter. Until a Worker has taken the parcel it is its maker's, and what it moved
+// (Buffers) can come back.
 struct Packed {
-    Parcel parcel;
+    Outgoing out;
     Scratch scratch;
 };
 
@@ -26,9 +27,16 @@ constexpr const char* kPackedName = "interpchannels.packed";
 
 // What the Worker of this thread was given, and what it leaves.
 struct Errand {
-    Packed* task;
-    Packed result;
+    Packed* given[2] = {};  // the registrations, and then the task
+    std::size_t taken = 0;
+    Parcel result;
+    Scratch scratch;  // the result's
     bool done = false;
+
+    // What it never came to take. Attached to the interpreter that gave it.
+    void give_back() {
+        while (taken != std::size(given)) given[taken++]->out.reset();
+    }
 };
 thread_local Errand* errand = nullptr;
 
@@ -63,22 +71,35 @@ PyObject* pack(PyObject* module, PyObject* obj) {
     auto* const packed = new (std::nothrow) Packed;
     if (!packed) return PyErr_NoMemory();
     PyObject* capsule = nullptr;
-    if (encode(*state_of(module), obj, CrossingMode{}, packed->parcel, packed->scratch) == 0) {
+    if (encode(*state_of(module), obj, CrossingMode{}, packed->out, packed->scratch) == 0) {
         capsule = PyCapsule_New(packed, kPackedName, free_packed);
     }
     if (!capsule) delete packed;
     return capsule;
 }
 
-// _run_in_new_interpreter(source, task) -> what the source left with _leave_result(), or None.
+// _give_back(task): a task that no Worker will take; what it moved comes back.
+PyObject* give_back(PyObject*, PyObject* task) {
+    auto* const packed = static_cast<Packed*>(PyCapsule_GetPointer(task, kPackedName));
+    if (!packed) return nullptr;
+    packed->out.reset();
+    Py_RETURN_NONE;
+}
+
+// _run_in_new_interpreter(source, registrations, task) -> what the source left with _leave_result(), or None.
 // Runs it as __main__ in a new interpreter with a GIL of its own, in this thread, and ends the interpreter.
 // RuntimeError with the traceback where the source raises.
 PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
     const char* source = nullptr;
-    PyObject* task = nullptr;
-    if (!PyArg_ParseTuple(args, "sO:_run_in_new_interpreter", &source, &task)) return nullptr;
-    Errand mine{static_cast<Packed*>(PyCapsule_GetPointer(task, kPackedName)), {}, false};
-    if (!mine.task) return nullptr;
+    PyObject* capsules[2] = {};
+    if (!PyArg_ParseTuple(args, "sOO:_run_in_new_interpreter", &source, &capsules[0], &capsules[1])) {
+        return nullptr;
+    }
+    Errand mine;
+    for (std::size_t i = 0; i < 2; ++i) {
+        mine.given[i] = static_cast<Packed*>(PyCapsule_GetPointer(capsules[i], kPackedName));
+        if (!mine.given[i]) return nullptr;
+    }
 
     PyInterpreterConfig config{};
     config.use_main_obmalloc = 0;
@@ -97,6 +118,7 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
         running.fetch_sub(1);
         // On failure CPython leaves the thread attached to where it was, or to nothing.
         if (!attached_state()) PyEval_RestoreThread(outer);
+        mine.give_back();
         PyErr_Format(PyExc_RuntimeError, "cannot create an interpreter: %s",
                      status.err_msg ? status.err_msg : "unknown reason");
         return nullptr;
@@ -119,22 +141,24 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
     Py_EndInterpreter(inner);
     running.fetch_sub(1);
     PyEval_RestoreThread(outer);
+    mine.give_back();
     if (failure) {
         PyErr_SetString(PyExc_RuntimeError, failure);
         std::free(failure);
         return nullptr;
     }
     if (!mine.done) Py_RETURN_NONE;
-    return decode(*state_of(module), mine.result.parcel);
+    return decode(*state_of(module), mine.result);
 }
 
-// _take_task() -> the value that this thread's Worker was given; once.
+// _take_task() -> the next value that this thread's Worker was given.
 PyObject* take_task(PyObject* module, PyObject*) {
-    if (!errand || !errand->task) {
+    if (!errand || errand->taken == std::size(errand->given)) {
         PyErr_SetString(PyExc_RuntimeError, "there is no task: this thread is not a Worker's");
         return nullptr;
     }
-    return decode(*state_of(module), std::exchange(errand->task, nullptr)->parcel);
+    Parcel parcel = std::move(errand->given[errand->taken++]->out.parcel);
+    return decode(*state_of(module), parcel);
 }
 
 // _leave_result(obj): what _run_in_new_interpreter returns.
@@ -143,10 +167,10 @@ PyObject* leave_result(PyObject* module, PyObject* obj) {
         PyErr_SetString(PyExc_RuntimeError, "there is no errand: this thread is not a Worker's");
         return nullptr;
     }
-    errand->result.parcel.reset();
-    if (encode(*state_of(module), obj, CrossingMode{}, errand->result.parcel, errand->result.scratch) < 0) {
-        return nullptr;
-    }
+    errand->result.reset();
+    Outgoing out;
+    if (encode(*state_of(module), obj, CrossingMode{}, out, errand->scratch) < 0) return nullptr;
+    errand->result = std::move(out.parcel);
     errand->done = true;
     Py_RETURN_NONE;
 }

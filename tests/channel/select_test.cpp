@@ -1,67 +1,12 @@
 // Select: exactly one of several operations, whoever else is at those channels.
-#include "channel/select.hpp"
-
 #include <numeric>
 
-#include "engine_support.hpp"
+#include "select_support.hpp"
 
 namespace interpchannels {
 namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): the tests' own helpers
-
-// A select as a caller makes it: what it sends, and what it received.
-class Selecting {
-public:
-    Selecting& recv(Channel& channel) { return add(channel, nullptr); }
-    Selecting& send(Channel& channel, std::uint64_t value) {
-        messages_.emplace_back(value);
-        return add(channel, &messages_.back().parcel);
-    }
-    Selecting& cancelled_by(const std::atomic<bool>& flag) {
-        ops_.back().cancelled = &flag;
-        return *this;
-    }
-    Status try_once() {
-        make();
-        for (;;) {
-            const Status status = select_->try_once();
-            if (status == Status::kContended) continue;
-            if (status != Status::kOkOwing) return status;
-            ops_[select_->index()].channel->settle();
-            return Status::kOk;
-        }
-    }
-    Status wait(const WaitFor& wait = {}) {
-        make();
-        return select_->wait(wait);
-    }
-    bool withdraw() { return select_->withdraw(); }
-    std::size_t index() const { return select_->index(); }
-    std::uint64_t value() const { return value_of(out_); }
-    std::uint64_t kept(std::size_t message) const { return value_of(messages_[message].parcel); }
-
-private:
-    Selecting& add(Channel& channel, Parcel* parcel) {
-        SelectOp op;
-        op.channel = &channel;
-        op.parcel = parcel;
-        ops_.push_back(op);
-        return *this;
-    }
-    void make() {
-        static std::atomic<std::uint64_t> seed{1};
-        if (!select_) {
-            select_.emplace(ops_.data(), ops_.size(), 1, out_, scratch_,
-                            seed.fetch_add(0x9E3779B97F4A7C15ULL));
-        }
-    }
-    std::deque<Message> messages_;
-    std::vector<SelectOp> ops_;
-    Parcel out_;
-    Scratch scratch_;
-    std::optional<Select> select_;
-};
 
 class Selects : public ::testing::TestWithParam<std::int64_t> {};
 INSTANTIATE_TEST_SUITE_P(All, Selects, ::testing::Values(kUnbounded, 0, 1, 3), [](const auto& about) {
@@ -74,6 +19,7 @@ TEST_P(Selects, NothingReadyIsSaidAndLeavesNobodyInLine) {
     Selecting select;
     select.recv(*channel).recv(*other);
     EXPECT_EQ(select.try_once(), Status::kWouldBlock);
+    EXPECT_EQ(select.now_or_never(), Status::kWouldBlock);
     EXPECT_EQ(select.wait(at_once()), Status::kTimeout);
     EXPECT_EQ(select.index(), Select::kNone);
     expect_nobody_waits(*channel);
@@ -368,6 +314,37 @@ TEST(SelectStress, TwoSelectsThatMeetAgreeOnOneOperation) {
     EXPECT_EQ(sent[0], received[1]);
     EXPECT_EQ(sent[1], received[0]);
     EXPECT_EQ(sent[0] + sent[1], static_cast<std::uint64_t>(meetings));
+}
+
+// At every moment one of the two is ready, and soon the other: "nothing is ready" would be said of no moment.
+// After TestNonblockSelectRace of Go's runtime/chan_test.go.
+TEST(SelectStress, NothingIsSaidOfOneMomentAlone) {
+    PlainChannel pair[2] = {PlainChannel(kUnbounded), PlainChannel(kUnbounded)};
+    const int times = rounds(5000);
+    Meeting meeting(2);
+    std::thread other([&] {
+        for (int i = 0; i < times; ++i) {
+            ASSERT_EQ(send_now(*pair[0], 1), Status::kOk);
+            meeting.arrive();
+            for (int k = 0; k < 100; ++k) {
+                ASSERT_EQ(send_now(*pair[(k + 1) % 2], 1), Status::kOk);
+                if (next_value(*pair[k % 2]) == kNothing) break;  // it was selected
+            }
+            meeting.arrive();
+            while (next_value(*pair[0]) == 1u || next_value(*pair[1]) == 1u) {
+            }
+        }
+    });
+    int nothing = 0;
+    for (int i = 0; i < times; ++i) {
+        Selecting select;
+        select.recv(*pair[0]).recv(*pair[1]);
+        meeting.arrive();
+        if (select.now_or_never() == Status::kWouldBlock) ++nothing;
+        meeting.arrive();
+    }
+    other.join();
+    EXPECT_EQ(nothing, 0);
 }
 
 TEST(Select, IsFairAmongTheReady) {

@@ -12,6 +12,8 @@ for _folder in (str(_here), str(_here.parent)):
     if _folder not in sys.path:
         sys.path.append(_folder)
 
+import support  # noqa: E402
+
 hypothesis.settings.register_profile(
     "crossing",
     max_examples=int(os.environ.get("INTERPCHANNELS_EXAMPLES", "200")),
@@ -65,6 +67,21 @@ def echo_there():
     worker.result()
     worker.join()
     back_recv.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def both_echoes(echo_here, echo_there):
+    """Made, and at rest, before the first test: a test is asked what it left behind."""
+    import interpchannels
+
+    support.wait_until(lambda: interpchannels.stats().waiting_receivers)
+
+
+@pytest.fixture(autouse=True)
+def loans_back(counters_back, echo_there):
+    """An interpreter takes back what it lent when it runs, and the echo's is blocked between two values."""
+    yield
+    echo_there(None)
 
 
 @pytest.fixture(params=["here", "there"])

@@ -127,3 +127,37 @@ def measure_depths(recv, send):
 def references(value):
     """sys.getrefcount as a caller sees it."""
     return sys.getrefcount(value) - 1
+
+
+def receive_and_say(recv):
+    """Receive everything; return what arrived, or what the ImportError said."""
+    said = []
+    while True:
+        try:
+            value = recv.recv()
+        except ImportError as error:
+            said.append((type(error).__name__, str(error), type(error.__cause__).__name__))
+            continue
+        except Exception:
+            return said
+        said.append((type(value).__name__, list(value)) if type(value) is memoryview else "array")
+
+
+def imported_by_receiving(recv, send, module):
+    """Receive one instance; tell whether its module was there before and after."""
+    before = module in sys.modules
+    got = recv.recv()
+    send.send((before, module in sys.modules, type(got).__name__, got.a, got.b))
+
+
+def receive_errors(recv, send):
+    """Receive everything; send back it, or the error's class, text and module name."""
+    import interpchannels
+
+    while True:
+        try:
+            send.send(recv.recv())
+        except interpchannels.ChannelClosedError:
+            return
+        except Exception as exc:
+            send.send((type(exc).__name__, str(exc), getattr(exc, "name", None)))

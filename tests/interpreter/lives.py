@@ -58,6 +58,59 @@ def blocked_send(send, value, word="woken"):
         say(word)
 
 
+def blocked_call(call, word="woken"):
+    """Call what never returns; say `word` when it is ended."""
+    try:
+        call()
+    except interpchannels.ChannelClosedError:
+        say(word)
+    else:
+        say("returned")
+
+
+def blocked_in_queue(queue, method):
+    """The same, by the method's name."""
+    blocked_call(getattr(queue, method) if method != "put" else lambda: queue.put(1))
+
+
+def work_off(queue):
+    """Call all items done in a thread, so slowly that the process is at its exit meanwhile, and join them here."""
+
+    def work():
+        while queue.unfinished_tasks:
+            queue.get()
+            time.sleep(0.002)
+            queue.task_done()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        queue.join()
+        say("worked off")
+    except interpchannels.ChannelClosedError:
+        say("cut off")
+    thread.join()
+
+
+def blocked_select(recv, send, value, word="woken"):
+    """Wait for an item or a place, neither of which comes."""
+    try:
+        interpchannels.select(recv, (send, value))
+    except interpchannels.ChannelClosedError:
+        say(word)
+    else:
+        say("selected something")
+
+
+def select_for_ever(recv, send, value):
+    """Receive or send, whichever can be done, until one of the two is over."""
+    try:
+        while True:
+            interpchannels.select(recv, (send, value), recv)
+    except interpchannels.ChannelClosedError:
+        pass
+
+
 def drain(recv, word="drained"):
     """Count all that comes."""
     count = sum(1 for _ in recv)

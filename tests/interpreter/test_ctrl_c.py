@@ -115,6 +115,45 @@ CALLS = {
         expect_interrupt(lambda: send.send(1, 1000), lambda: recv.stats().waiting_senders == 1)
         assert recv.stats().waiting_senders == 0
     """,
+    "select": """
+        full, to_full = create(0)
+        expect_interrupt(
+            lambda: interpchannels.select(recv, (to_full, 1)),
+            lambda: send.stats().waiting_receivers == full.stats().waiting_senders == 1,
+        )
+        assert send.stats().waiting_receivers == full.stats().waiting_senders == 0
+        assert full.recv_nowait("nothing") == "nothing"
+        send.send(1)
+        assert recv.recv() == 1
+    """,
+    "select with timeout": """
+        expect_interrupt(
+            lambda: interpchannels.select(recv, timeout=1000, default=None),
+            lambda: send.stats().waiting_receivers == 1,
+        )
+        assert send.stats().waiting_receivers == 0
+    """,
+    "select of both directions": """
+        recv, send = create(0)
+        expect_interrupt(
+            lambda: interpchannels.select(recv, (send, 1)),
+            lambda: send.stats().waiting_receivers == recv.stats().waiting_senders == 1,
+        )
+        assert send.stats().waiting_receivers == recv.stats().waiting_senders == 0
+    """,
+    "select of a loan and an end": """
+        full, to_full = create(1)
+        to_full.send("first")
+        big = b"x" * 500_000
+        before = sys.getrefcount(big)
+        expect_interrupt(
+            lambda: interpchannels.select(recv, (to_full, [big, send])),
+            lambda: full.stats().waiting_senders == 1,
+        )
+        wait_until(lambda: sys.getrefcount(big) == before)
+        assert recv.stats().open_senders == 1
+        assert len(full) == 1
+    """,
     "join": """
         worker = spawn(lives.wait_for, recv)
         wait_until(lambda: send.stats().waiting_receivers == 1)
@@ -144,6 +183,31 @@ CALLS = {
         expect_interrupt(lambda: worker.result(1000))
         send.send("go on")
         assert worker.result() == "go on"
+    """,
+    "Queue.get": """
+        queue = interpchannels.Queue()
+        blocked = lambda: queue._recv.stats().waiting_receivers == 1
+        expect_interrupt(queue.get, blocked)
+        queue.put(1)
+        assert queue.get() == 1
+    """,
+    "Queue.put with timeout": """
+        queue = interpchannels.Queue(1)
+        queue.put("first")
+        blocked = lambda: queue._recv.stats().waiting_senders == 1
+        expect_interrupt(lambda: queue.put("second", timeout=1000), blocked)
+        assert queue.unfinished_tasks == 1
+        assert queue.get() == "first"
+        queue.task_done()
+        queue.join()
+    """,
+    "Queue.join": """
+        queue = interpchannels.Queue()
+        queue.put(1)
+        expect_interrupt(queue.join)
+        assert queue.unfinished_tasks == 1
+        queue.task_done()
+        queue.join()
     """,
     "the drop-in's send": """
         from interpchannels import _interpchannels as drop_in

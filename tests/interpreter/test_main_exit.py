@@ -45,6 +45,38 @@ SCENARIOS = {
         """,
         ["woken", "woken"],
     ),
+    "threads blocked in select": (
+        """
+        recv, send = create()
+        full, to_full = create(1)
+        to_full.send("fills it")
+        for order in range(3):
+            threading.Thread(
+                target=lives.blocked_select, args=(recv, to_full, b"x" * 200_000)
+            ).start()
+        wait_until(lambda: send.stats().waiting_receivers == full.stats().waiting_senders == 3)
+        """,
+        ["woken"] * 3,
+    ),
+    "threads that select in full traffic": (
+        """
+        there, to_there = create(2)
+        back, to_back = create(0)
+        for recv, send in ((there, to_back), (back, to_there)):
+            threading.Thread(target=lives.select_for_ever, args=(recv, send, b"y" * 50_000)).start()
+        wait_until(lambda: there.stats().received > 100)
+        """,
+        [],
+    ),
+    "a Worker blocked in select": (
+        """
+        recv, send = create()
+        full, to_full = create(0)
+        worker = spawn(lives.blocked_select, recv, to_full, "x")
+        wait_until(lambda: send.stats().waiting_receivers == 1)
+        """,
+        ["woken"],
+    ),
     "many threads blocked on one channel": (
         """
         recv, send = create()
@@ -98,6 +130,45 @@ SCENARIOS = {
         wait_until(lambda: recv.stats().waiting_senders == 1)
         """,
         ["woken"],
+    ),
+    "threads blocked in a Queue": (
+        """
+        queue, full = interpchannels.Queue(), interpchannels.Queue(1)
+        full.put(b"x" * 200_000)
+        for blocked in (queue.get, full.join, lambda: full.put(1)):
+            threading.Thread(target=lives.blocked_call, args=(blocked,)).start()
+        wait_until(lambda: queue._recv.stats().waiting_receivers == 1)
+        wait_until(lambda: full._recv.stats().waiting_senders == 1)
+        """,
+        ["woken"] * 3,
+    ),
+    "a daemon thread blocked in Queue.join": (
+        """
+        queue = interpchannels.Queue()
+        queue.put(1)
+        Call(queue.join)
+        """,
+        [],
+    ),
+    "Workers blocked in a Queue": (
+        """
+        queue, full = interpchannels.Queue(), interpchannels.Queue(1)
+        full.put(b"x" * 200_000)
+        for method in ("get", "join", "put"):
+            spawn(lives.blocked_in_queue, full if method != "get" else queue, method)
+        wait_until(lambda: queue._recv.stats().waiting_receivers == 1)
+        wait_until(lambda: full._recv.stats().waiting_senders == 1)
+        """,
+        ["woken"] * 3,
+    ),
+    "a Worker that joins a Queue which it works off by itself": (
+        """
+        queue = interpchannels.Queue()
+        for n in range(100):
+            queue.put(n)
+        spawn(lives.work_off, queue)
+        """,
+        ["worked off"],
     ),
     "Workers that drain": (
         """

@@ -146,6 +146,35 @@ def test_blocked_threads_are_woken(name, threads):
     assert out == "woken\n" * (threads * ROUNDS)
 
 
+@pytest.mark.parametrize("method", ["get", "join"])
+def test_threads_blocked_in_a_queue_are_woken(method):
+    out = run(
+        f"""
+        code = '''
+        import threading, lives
+        for _ in range(4):
+            threading.Thread(target=lives.blocked_in_queue, args=(queue, "{method}")).start()
+        '''
+        for _ in range(rounds):
+            queue = interpchannels.Queue()
+            if "{method}" == "join":
+                queue.put("unfinished")
+            interp = create_interpreter()
+            run_in(interp, "pass")
+            run_in(interp, code, {{"queue": queue}})
+            destroy_interpreter(interp)
+            stats = queue._recv.stats()
+            assert (stats.open_senders, stats.open_receivers, stats.waiting_receivers) == (1, 1, 0)
+            queue.put("goes on")
+            while not queue.empty():
+                queue.get()
+                queue.task_done()
+            queue.join()
+        """
+    )
+    assert out == "woken\n" * (4 * ROUNDS)
+
+
 def test_peers_of_an_interpreter_that_ends_are_woken():
     """Blocked threads of the main interpreter, whose peers were all in the one that ends."""
     run(
@@ -257,6 +286,81 @@ def test_nothing_is_lost_while_a_sender_dies():
                 sent = int.from_bytes(pipe.read(), "big")
             assert [number for number, _ in got] == list(range(sent)), (len(got), sent)
             assert all(len(body) == number % 3 * 40_000 for number, body in got)
+        """
+    )
+
+
+def test_threads_blocked_in_select():
+    out = run(
+        """
+        code = '''
+        import lives, threading
+        for _ in range(3):
+            threading.Thread(target=lives.blocked_select, args=(recv, to_full, "x" * 50_000)).start()
+        '''
+        for _ in range(rounds):
+            recv, send = create()
+            full, to_full = create(0)
+            interp = create_interpreter()
+            run_in(interp, "pass")
+            run_in(interp, code, {"recv": recv, "to_full": to_full})
+            wait_until(lambda: send.stats().waiting_receivers == full.stats().waiting_senders == 3)
+            destroy_interpreter(interp)
+            assert send.stats().waiting_receivers == full.stats().waiting_senders == 0
+        """
+    )
+    assert out == "woken\n" * 3 * ROUNDS
+
+
+def test_nothing_is_lost_while_those_who_select_die():
+    """Two interpreters select from the same two channels; one ends in full traffic. Each item comes out once."""
+    run(
+        """
+        code = '''
+        import os, threading
+        from interpchannels import ChannelClosedError, select
+
+        def run():
+            try:
+                while True:
+                    _, number = select(one, two, (full, None))
+                    os.write(w, number.to_bytes(4, "big"))
+            except ChannelClosedError:
+                pass
+
+        for _ in range(2): threading.Thread(target=run).start()
+        '''
+        for _ in range(rounds):
+            (one, to_one), (two, to_two), (kept, full) = create(0), create(3), create(0)
+            r, w = os.pipe()
+            victim = create_interpreter()
+            run_in(victim, "pass")
+            run_in(victim, code, {"one": one, "two": two, "full": full, "w": w})
+            count = 3000
+
+            def produce():
+                for number in range(count):
+                    interpchannels.select((to_one, number), (to_two, number))
+                to_two.close()
+
+            producer = Call(produce)
+            mine = []
+            killer = None
+            try:
+                while True:
+                    mine.append(interpchannels.select(one, two)[1])
+                    if len(mine) == 200:
+                        killer = Call(destroy_interpreter, victim)
+            except ChannelClosedError:
+                pass
+            producer.result()
+            (killer or Call(destroy_interpreter, victim)).result()
+            os.close(w)
+            with open(r, "rb") as pipe:
+                data = pipe.read()
+            theirs = [int.from_bytes(data[i : i + 4], "big") for i in range(0, len(data), 4)]
+            assert sorted(mine + theirs) == list(range(count)), (len(mine), len(theirs))
+            assert kept.stats().waiting_senders == 0
         """
     )
 

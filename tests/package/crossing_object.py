@@ -9,3 +9,7 @@ class Holder:
     """Holds one value."""
 
     value: Any
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that it does not go natively."""
+        return Holder, (self.value,)

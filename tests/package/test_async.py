@@ -139,7 +139,7 @@ def test_errors_come_where_it_is_awaited(kind):
     async def main():
         recv, send = interpchannels.create(pickle=False)
         with pytest.raises(NotShareableError):
-            await send.send_async(object())
+            await send.send_async(ValueError())
         with pytest.raises(TypeError):
             send.send_async()
         send.close()
@@ -153,6 +153,25 @@ def test_errors_come_where_it_is_awaited(kind):
         with pytest.raises(ChannelClosedError, match="this RecvChannel"):
             async for _ in recv:
                 pass
+
+    run(main(), kind)
+
+
+def test_a_send_that_is_cancelled_gives_a_buffer_back(kind):
+    async def main():
+        recv, send = interpchannels.create(0)
+        buffer = interpchannels.Buffer(b"mine")
+        task = asyncio.create_task(send.send_async([buffer]))
+        await waiting(recv, senders=1)
+        assert buffer.detached
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert bytes(buffer) == b"mine"
+        task = asyncio.create_task(send.send_async([buffer]))
+        (got,) = await recv.recv_async()
+        await task
+        assert buffer.detached and bytes(got) == b"mine"
 
     run(main(), kind)
 

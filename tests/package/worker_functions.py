@@ -233,3 +233,42 @@ def payload(name, number):
     if number % 3 == 2:
         return f"{name}/{number}" * 5
     return None
+
+
+class FailsToLoad:
+    """Pickles, and raises where it is loaded."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __reduce__(self):
+        return fail_to_load, (self.text,)
+
+
+def fail_to_load(text):
+    raise RuntimeError(text)
+
+
+def send_all(send, values):
+    return send.send_many(values)
+
+
+def send_many_numbered(send, name, count):
+    """(name, 0), (name, 1), … in batches of every size, by lists and by generators."""
+    rng = random.Random(name)
+    number = 0
+    while number < count:
+        until = min(count, number + rng.randrange(1, 300))
+        items = ((name, n) for n in range(number, until))
+        number += send.send_many(list(items) if rng.random() < 0.7 else items)
+    return number
+
+
+def receive_many(recv):
+    rng = random.Random()
+    got = []
+    while True:
+        try:
+            got += recv.recv_many(rng.randrange(1, 200))
+        except interpchannels.ChannelClosedError:
+            return got

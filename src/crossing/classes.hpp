@@ -1,0 +1,135 @@
+// What an interpreter knows of the classes whose instances cross: a plan for each.
+//
+// A plan is made by looking at a class once (class_kinds.cpp) and holds until the class changes: CPython gives
+// each version of each class a tag of its own, never used again, so an address and a tag name it. Plans
+// therefore hold no class, and nothing stays alive because it once crossed.
+//
+// That a class can be found where its name says (`sys.modules`, then its qualified name) is asked once for each
+// class in each value, on both sides, as pickle does: a class that was reloaded, replaced or deleted is never
+// taken for another. ClassesInUse is that value's memory of it; it also keeps the plans and classes alive that
+// are in use, since encoding and decoding may run Python code that changes everything.
+#pragma once
+
+#include <cstdint>
+
+#include "channel/channel.hpp"
+#include "crossing/class_names.hpp"
+#include "crossing/pod_vector.hpp"
+#include "interpreter/python.hpp"
+
+namespace interpchannels {
+
+struct Context;
+
+// One version of one class, in one interpreter. Counted, under the GIL. Made and destroyed attached.
+struct ClassPlan {
+    ClassPlan() = default;
+    ~ClassPlan();
+    ClassPlan(const ClassPlan&) = delete;
+    ClassPlan& operator=(const ClassPlan&) = delete;
+    void ref() noexcept { ++refs; }
+    void unref() noexcept {
+        if (--refs == 0) delete this;
+    }
+
+    // A tag of 0 says nothing of the class.
+    bool is_for(PyTypeObject* other) const noexcept {
+        return type == other && tag == other->tp_version_tag && tag != 0;
+    }
+
+    Way way = Way::kForeign;
+    bool has_dict = false;  // kInstance: its instances have a __dict__ that crosses
+    bool settable = false;  // kInstance: no attribute of the class stands in the way of `names`
+    int refs = 1;
+    unsigned tag = 0;
+    PyTypeObject* type = nullptr;  // borrowed, and maybe gone; nullptr: kRegistered, where it is received
+    std::uint32_t number = 0;
+    std::uint64_t checked = 0;  // the last ClassesInUse that found it where its name says
+
+    PyRef key;   // (module, qualname)
+    PyRef path;  // the parts of the qualified name
+    // A tuple of interned str. kInstance: as in ClassName; kNamedTuple: its fields; kEnum: the names of a member's
+    // value and of the members by value; kReduced: the name of the method, and its argument.
+    PyRef names;
+    PyRef slots;  // kInstance: likewise
+    PyRef blank;  // kNamedTuple: the arguments for a new one, full of None
+    // kInstance: where in an instance each slot is; -1: setattr is to find it.
+    Py_ssize_t* offsets = nullptr;
+
+    PyObject* module() const noexcept { return PyTuple_GET_ITEM(key.get(), 0); }
+    PyObject* qualname() const noexcept { return PyTuple_GET_ITEM(key.get(), 1); }
+};
+
+// All plans of an interpreter. Attached to it.
+class ClassCache {
+public:
+    ClassCache() = default;
+    ~ClassCache() { clear(); }
+    ClassCache(const ClassCache&) = delete;
+    ClassCache& operator=(const ClassCache&) = delete;
+
+    // The plan for the class of `obj`; borrowed until the next call of anything. nullptr with an exception.
+    ClassPlan* plan_of(Context& context, PyObject* obj);
+    // The plan that was last kept for a number, or nullptr; borrowed likewise.
+    ClassPlan* numbered(std::uint64_t number) noexcept {
+        return number < by_number_.size() ? by_number_[static_cast<std::size_t>(number)] : nullptr;
+    }
+    // False where memory failed.
+    bool keep(std::uint64_t number, ClassPlan* plan) noexcept;
+
+    std::uint64_t next_use() noexcept { return ++uses_; }
+    // Forgets everything.
+    void clear() noexcept;
+    // Forgets what classes cross as, since register() was called.
+    void forget_types() noexcept;
+
+private:
+    static constexpr std::size_t kTypes = 256;  // direct-mapped: of two that collide one is looked at again
+    ClassPlan* by_type_[kTypes] = {};
+    PodVector<ClassPlan*, 8> by_number_;
+    std::uint64_t uses_ = 0;
+};
+
+// The classes in one value that is being encoded or decoded. Attached.
+class ClassesInUse {
+public:
+    ClassesInUse() = default;
+    ~ClassesInUse();
+    ClassesInUse(const ClassesInUse&) = delete;
+    ClassesInUse& operator=(const ClassesInUse&) = delete;
+
+    // The sender's question: how does `obj` cross? Borrowed from this object. nullptr with an exception, or
+    // without one where its class is foreign. May run Python code.
+    const ClassPlan* plan_of(Context& context, PyObject* obj);
+    // The receiver's question: which class is it? Imports its module where nobody has. nullptr with an
+    // exception: ModuleNotFoundError, AttributeError or TypeError that names the class. May run Python code.
+    const ClassPlan* numbered(Context& context, std::uint64_t number, Way way);
+
+private:
+    bool hold(ClassPlan* plan);
+
+    struct Held {
+        ClassPlan* plan;     // strong
+        PyTypeObject* type;  // strong, or nullptr
+    };
+    PodVector<Held, 4> held_;
+    std::uint64_t use_ = 0;
+};
+
+// class_kinds.cpp. A plan for a class by what the class is; nullptr with an exception. kForeign is an answer as
+// well. `obj` is an instance that is to be sent; nullptr for a class that is to receive: then it counts only how
+// an instance is made.
+ClassPlan* make_plan(Context& context, PyTypeObject* type, PyObject* obj);
+// For a class here whose attributes are not those of the sender's: with the sender's names.
+ClassPlan* make_plan_with(PyTypeObject* type, const ClassName& name, std::uint32_t number);
+// One that only names its class: for items of a registered class, which need not be there.
+ClassPlan* make_named_plan(const ClassName& name, std::uint32_t number);
+
+// The object that (module, path) stands for among the modules that are loaded: a new reference. nullptr with an
+// exception, or without one where there is none.
+PyObject* find_class(PyObject* module, PyObject* path);
+// True where the class is in copyreg's table, so that pickle asks a function.
+// -1 with an exception.
+int in_copyreg(Context& context, PyTypeObject* type);
+
+}  // namespace interpchannels

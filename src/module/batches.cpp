@@ -1,0 +1,256 @@
+// send_many() and recv_many(): many items for the price of one lock and one wake-up.
+//
+// Plain small items go through a Batch, in one copy and under one lock. Whatever else comes goes by itself, in its
+// place in the order.
+//
+// Nothing that an iterable has yielded is kept back while it is asked for more, since that may take long: only
+// iterables that cannot wait (the exact built-in containers) are sent in batches.
+//
+// A failure keeps the account: `sent` of the exception says how many items went, `received` holds those that were
+// taken out of the channel together with one that could not be decoded.
+#include <algorithm>
+
+#include "crossing/encoder.hpp"
+#include "module/blocking.hpp"
+#include "module/ends.hpp"
+
+namespace interpchannels {
+namespace {
+
+static_assert(kSmallMax <= Batch::kItemMax);
+
+// Adds `name` to the current exception. Where that fails, the exception is the caller's all the same.
+void annotate(const char* name, PyObject* value) {
+    const PyRef exception(PyErr_GetRaisedException());
+    if (!exception) return;
+    if (value && PyObject_SetAttrString(exception.get(), name, value) < 0) PyErr_Clear();
+    PyErr_SetRaisedException(Py_NewRef(exception.get()));
+}
+
+// Its iterator runs no Python code and waits for nobody.
+bool cannot_wait(PyObject* iterable) noexcept {
+    PyTypeObject* const type = Py_TYPE(iterable);
+    return type == &PyList_Type || type == &PyTuple_Type || type == &PyRange_Type || type == &PyDict_Type ||
+           type == &PySet_Type || type == &PyFrozenSet_Type || type == &PyUnicode_Type ||
+           type == &PyBytes_Type || type == &PyByteArray_Type;
+}
+
+// --- send_many ---
+
+class ManySender {
+public:
+    ManySender(EndObject& self, PyObject* timeout, Nanos deadline) noexcept
+        : self_(self), channel_(self.handle.channel()), timeout_(timeout), deadline_(deadline) {}
+
+    // Attached. True where all went; false with an exception set, and sent() says how many did.
+    bool send_all(PyObject* iterable) {
+        const HeldRef iterator(PyObject_GetIter(iterable));
+        if (!iterator) return false;
+        const bool in_batches = cannot_wait(iterable);
+        // An item that remembers its sender, or that is handed over, is no plain one.
+        const bool plain = channel_.unbound_op() == 0 && channel_.capacity() != 0;
+        for (;;) {
+            const HeldRef item(PyIter_Next(iterator.get()));
+            if (!item) break;
+            if (plain && put(item.get())) {
+                if (!in_batches && !flush()) return false;
+            } else if (!flush() || !send_one(item.get())) {
+                return false;
+            }
+        }
+        if (!PyErr_Occurred()) return flush();
+        // What came before the failure goes.
+        const HeldRef failure(PyErr_GetRaisedException());
+        if (flush()) PyErr_SetRaisedException(Py_NewRef(failure.get()));
+        return false;
+    }
+    unsigned long long sent() const noexcept { return sent_; }
+
+private:
+    // Into the batch, where it is one for it.
+    bool put(PyObject* item) {
+        std::byte* at = batch_.room();
+        const std::size_t n = at ? encode_small_at(item, at) : 0;
+        if (n == 0) return false;
+        batch_.add(n);
+        return true;
+    }
+
+    bool fail(Status status) {
+        if (status != Status::kInterrupted) raise_status(self_, status, timeout_);
+        return false;
+    }
+
+    bool flush() {
+        while (!batch_.empty()) {
+            if (self_.handle.closed()) return fail(Status::kCancelled);
+            std::uint64_t n = 0;
+            Status status = channel_.try_send_batch(batch_, self_.state->interpreter->id(), n);
+            sent_ += n;
+            if (status == Status::kOkOwing) detached([&] { channel_.settle(); });
+            if (status == Status::kOk || status == Status::kOkOwing) continue;
+            if (status != Status::kWouldBlock && status != Status::kContended) return fail(status);
+            // The next one waits for its place, and keeps it in line.
+            Parcel parcel;
+            batch_.front(parcel);
+            status = wait_to_send(parcel);
+            if (status != Status::kOk) return fail(status);
+            batch_.pop_front();
+        }
+        return true;
+    }
+
+    bool send_one(PyObject* item) {
+        if (!check_open(self_)) return false;
+        Scratch scratch;
+        Outgoing out;
+        Status status = encode_for(self_, item, out, scratch);
+        if (status == Status::kOk) status = wait_to_send(out.parcel);
+        return status == Status::kOk || fail(status);
+    }
+
+    Status wait_to_send(Parcel& parcel) {
+        const Status status =
+            blocking_send(*self_.state, channel_, parcel, false, deadline_, &self_.handle.closed_flag());
+        if (status == Status::kOk) ++sent_;
+        return status;
+    }
+
+    EndObject& self_;
+    CountedChannel& channel_;
+    PyObject* const timeout_;
+    const Nanos deadline_;
+    unsigned long long sent_ = 0;
+    Batch batch_;
+};
+
+// --- recv_many ---
+
+class ManyReceiver {
+public:
+    ManyReceiver(EndObject& self, PyObject* timeout, Nanos deadline) noexcept
+        : self_(self), channel_(self.handle.channel()), timeout_(timeout), deadline_(deadline) {}
+
+    // Attached. A new list, or nullptr with an exception set.
+    PyObject* receive(std::uint64_t max) {
+        items_ = HeldRef(PyList_New(0));
+        if (!items_) return nullptr;
+        bool first = true;
+        for (std::uint64_t left = max; left != 0; first = false) {
+            Status status = take_batch(left);
+            if (status != Status::kOk) status = take_one(first);
+            if (status != Status::kOk && first) {
+                self_.handle.refresh_hint();
+                // Where this was the last handle, as in receive().
+                if (status == Status::kClosed && self_.handle.closed()) status = Status::kCancelled;
+                if (status != Status::kInterrupted) raise_status(self_, status, timeout_);
+                return nullptr;
+            }
+            if (status != Status::kOk) break;
+            left -= std::min(left, taken_);
+            // What is there now, and no more: a quick sender must not keep us for ever.
+            if (first) left = std::min(left, channel_.count_with_offers());
+        }
+        self_.handle.refresh_hint();
+        if (!failure_) return items_.release();
+        PyErr_SetRaisedException(failure_.release());
+        annotate("received", items_.get());
+        return nullptr;
+    }
+
+private:
+    Status take_batch(std::uint64_t max) {
+        Batch batch;
+        const Status status = channel_.try_recv_batch(batch, max);
+        if (status != Status::kOk && status != Status::kOkOwing) return status;
+        if (status == Status::kOkOwing) detached([&] { channel_.settle(); });
+        taken_ = batch.count();
+        for (; !batch.empty(); batch.pop_front()) {
+            Parcel parcel;
+            batch.front(parcel);
+            keep(parcel);
+        }
+        return Status::kOk;
+    }
+
+    Status take_one(bool wait) {
+        Scratch scratch;
+        Parcel parcel;
+        const Status status = blocking_recv(*self_.state, channel_, parcel, scratch, wait ? deadline_ : 0,
+                                            &self_.handle.closed_flag());
+        if (status != Status::kOk) return status;
+        taken_ = 1;
+        keep(parcel);
+        return status;
+    }
+
+    // They have left the channel, so one that cannot be decoded does not take the others along.
+    void keep(Parcel& parcel) {
+        const PyRef value(value_of(self_, parcel));
+        if (value && PyList_Append(items_.get(), value.get()) == 0) return;
+        HeldRef failure(PyErr_GetRaisedException());
+        if (!failure_) failure_ = std::move(failure);
+    }
+
+    EndObject& self_;
+    CountedChannel& channel_;
+    PyObject* const timeout_;
+    const Nanos deadline_;
+    std::uint64_t taken_ = 0;  // by the last take
+    HeldRef items_;
+    HeldRef failure_;  // the first
+};
+
+}  // namespace
+
+PyObject* send_send_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* iterable = nullptr;
+    PyObject* timeout = nullptr;
+    Nanos deadline = kNever;
+    if (!named("send_many", {"iterable", "timeout"}, args, nargs, kwnames, 1, {&iterable, &timeout}) ||
+        !iterable) {  // named() requires it; the analyser does not see that
+        return nullptr;
+    }
+    if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
+    if (!check_open(self_of(self))) return nullptr;
+    ManySender sender(self_of(self), timeout, deadline);
+    const bool all = sender.send_all(iterable);
+    if (all) return PyLong_FromUnsignedLongLong(sender.sent());
+    const PyRef exception(PyErr_GetRaisedException());
+    const PyRef sent(PyLong_FromUnsignedLongLong(sender.sent()));
+    if (!sent) PyErr_Clear();
+    PyErr_SetRaisedException(Py_NewRef(exception.get()));
+    annotate("sent", sent.get());
+    return nullptr;
+}
+
+PyObject* recv_recv_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* max = nullptr;
+    PyObject* timeout = nullptr;
+    Nanos deadline = kNever;
+    if (!named("recv_many", {"max", "timeout"}, args, nargs, kwnames, 0, {&max, &timeout})) return nullptr;
+    std::uint64_t most = ~std::uint64_t{0};
+    if (max && max != Py_None) {
+        const PyRef number(PyNumber_Index(max));
+        if (!number) {
+            if (!PyErr_ExceptionMatches(PyExc_TypeError)) return nullptr;
+            PyErr_Clear();
+            PyErr_Format(PyExc_TypeError, "max must be None or an int >= 1, not %.200s",
+                         Py_TYPE(max)->tp_name);
+            return nullptr;
+        }
+        int overflow = 0;
+        const long long value = PyLong_AsLongLongAndOverflow(number.get(), &overflow);
+        if (overflow < 0 || (overflow == 0 && value < 1)) {
+            if (PyErr_Occurred()) return nullptr;
+            PyErr_Format(PyExc_ValueError, "max must be None or an int >= 1, not %R", number.get());
+            return nullptr;
+        }
+        if (overflow == 0) most = static_cast<std::uint64_t>(value);
+    }
+    if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
+    if (!check_open(self_of(self))) return nullptr;
+    return ManyReceiver(self_of(self), timeout, deadline).receive(most);
+}
+
+}  // namespace interpchannels
