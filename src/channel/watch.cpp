@@ -9,7 +9,6 @@ Status Watch::arm_locked(const std::atomic<bool>* cancelled, WaitGroup* group) n
     if (!linked) {
         // Relaxed: the lock orders it against the wakers, who hold it too.
         waiter_.word.store(Waiter::kWaiting, std::memory_order_relaxed);
-        place = 0;  // it may have received since: the last in line
         channel_.link_locked(*this);
     }
     // Linked, then look: pairs with the fences in try_send() and tell_receivers(), and with those of who sets a
@@ -53,6 +52,7 @@ void Watch::cancel() noexcept {
         } else {
             pass_on = promises;
         }
+        place = 0;
     }
     if (pass_on) channel_.settle();
 }

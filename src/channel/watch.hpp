@@ -38,8 +38,11 @@ public:
     Status arm(const std::atomic<bool>* cancelled, WaitGroup* group) noexcept;
     // May be called attached: a bounded try for the lock, and kContended.
     Status try_arm(const std::atomic<bool>* cancelled, WaitGroup* group) noexcept;
-    // Its owner was told and has tried to receive: what it owed is paid.
-    void looked() noexcept { armed_ = false; }
+    // Its owner was told and has tried to receive: what it owed is paid. In vain, it keeps its place in line.
+    void looked(bool received) noexcept {
+        armed_ = false;
+        if (received) place = 0;
+    }
     // There is something to cancel().
     bool armed() const noexcept { return armed_; }
 

@@ -74,9 +74,10 @@ Status receive_now(AsyncObject& self, PyObject*& result) {
     Scratch scratch;
     Parcel parcel;
     Status status = channel.try_recv(parcel, scratch);
-    // It was told, and this was the look that it owed.
-    if (status != Status::kContended && self.standing && self.standing->told)
-        self.standing->watch->looked();
+    if (status != Status::kContended && self.standing && self.standing->told) {
+        // It was told, and this was the look that it owed.
+        self.standing->watch->looked(status == Status::kOk || status == Status::kOkOwing);
+    }
     if (status == Status::kOkOwing) {
         detached([&] { channel.settle(); });
         status = Status::kOk;

@@ -33,7 +33,7 @@ TEST(SelectWakes, AWatchIsToldOfASendThatStands) {
     select.recv(*silent).send(*channel, 1);
     EXPECT_EQ(select.wait(stand_in_line()), Status::kInterrupted);
     EXPECT_TRUE(watching.told());
-    watching.watch->looked();
+    watching.watch->looked(true);
     EXPECT_EQ(next_value(*channel), 1u);
     EXPECT_FALSE(select.withdraw());
 }

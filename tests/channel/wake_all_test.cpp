@@ -61,7 +61,7 @@ TEST(WakeAll, MarksEachWatchOnceThoughTheyReArmMeanwhile) {
     await_receivers(*channel, kCrowd + 1);
     ReArming rearming([&](int i) {
         if (watches[i].waiter().word.load() != Waiter::kWoken) return false;
-        watches[i].looked();
+        watches[i].looked(false);
         EXPECT_EQ(watches[i].arm(nullptr, nullptr), Status::kWouldBlock);
         return true;
     });
@@ -100,13 +100,13 @@ TEST(WakeAll, LeavesAWatchArmedThatIsArmedAgain) {
         channel->wake_all();
         EXPECT_EQ(watch.waiter().word.load(), Waiter::kWoken);
         EXPECT_EQ(with.notifier->pop() == &watch.waiter(), kind == Watch::Kind::kPromise);
-        watch.looked();
+        watch.looked(false);
         ASSERT_EQ(watch.arm(nullptr, nullptr), Status::kWouldBlock);
         EXPECT_EQ(watch.waiter().word.load(), Waiter::kWaiting);
         ASSERT_EQ(send_now(*channel, 1), Status::kOk);
         EXPECT_EQ(watch.waiter().word.load(), Waiter::kWoken);
         EXPECT_EQ(with.notifier->pop() == &watch.waiter(), kind == Watch::Kind::kPromise);
-        watch.looked();
+        watch.looked(true);
         EXPECT_EQ(next_value(*channel), 1u);
     }
 }

@@ -56,7 +56,7 @@ TEST_P(Watches, IsToldOfAnItemAndTakesNone) {
     EXPECT_EQ(notifier_.ready(), std::vector<Waiter*>{&watch_.waiter()});
     EXPECT_EQ(channel_->stats().waiting_receivers, 0u);
     EXPECT_EQ(next_value(*channel_), 7u);
-    watch_.looked();
+    watch_.looked(true);
     ASSERT_EQ(watch_.try_arm(nullptr, nullptr), Status::kWouldBlock);
     watch_.cancel();
     expect_nobody_waits(*channel_);
@@ -109,13 +109,13 @@ TEST_P(Watches, AfterAWakeForAnotherItIsToldAgain) {
         channel_->wake_all();
         EXPECT_EQ(notifier_.ready(), std::vector<Waiter*>{&watch_.waiter()});
         EXPECT_EQ(next_value(*channel_), kNothing);
-        watch_.looked();
+        watch_.looked(false);
         ASSERT_EQ(arm(), Status::kWouldBlock);
     }
     const Sent sent(*channel_, 7);
     EXPECT_EQ(notifier_.ready(), std::vector<Waiter*>{&watch_.waiter()});
     EXPECT_EQ(next_value(*channel_), 7u);
-    watch_.looked();
+    watch_.looked(true);
 }
 
 // More of them than a WakeList holds.
@@ -142,7 +142,7 @@ TEST_P(Watches, OneItemTellsOnePromiseAndTheHintsBeforeIt) {
     EXPECT_EQ(notifier_.ready(), std::vector<Waiter*>{&many[1].waiter()});
     EXPECT_EQ(channel_->stats().waiting_receivers, 2u);
     EXPECT_EQ(next_value(*channel_), 1u);
-    many[1].looked();
+    many[1].looked(true);
 }
 
 // A promise that was told and gives up: the next in line gets the item.
@@ -180,11 +180,36 @@ TEST_P(Watches, AfterALookNothingIsPassedOn) {
     const Sent one(*channel_, 1);
     ASSERT_EQ(notifier_.ready().size(), 1u);
     EXPECT_EQ(next_value(*channel_), 1u);
-    watch_.looked();
+    watch_.looked(true);
     Watch other(*channel_, *notifier_, Watch::Kind::kPromise);
     ASSERT_EQ(other.arm(nullptr, nullptr), Status::kWouldBlock);
     watch_.cancel();
     EXPECT_TRUE(notifier_.ready().empty());
+}
+
+// Woken in vain it is not behind those who came later; once it has received, it is.
+TEST_P(Watches, ItsPlaceInLineIsKeptUntilItReceives) {
+    Watch later(*channel_, *notifier_, Watch::Kind::kPromise);
+    ASSERT_EQ(arm(), Status::kWouldBlock);
+    ASSERT_EQ(later.arm(nullptr, nullptr), Status::kWouldBlock);
+    for (int i = 0; i < 2; ++i) {
+        const Sent sent(*channel_, 1);
+        EXPECT_EQ(notifier_.ready(), std::vector<Waiter*>{&watch_.waiter()});
+        EXPECT_EQ(next_value(*channel_), 1u);  // by somebody else
+        watch_.looked(false);
+        ASSERT_EQ(arm(), Status::kWouldBlock);
+    }
+    {
+        const Sent sent(*channel_, 2);
+        EXPECT_EQ(notifier_.ready(), std::vector<Waiter*>{&watch_.waiter()});
+        EXPECT_EQ(next_value(*channel_), 2u);
+        watch_.looked(true);
+        ASSERT_EQ(arm(), Status::kWouldBlock);
+    }
+    const Sent sent(*channel_, 3);
+    EXPECT_EQ(notifier_.ready(), std::vector<Waiter*>{&later.waiter()});
+    EXPECT_EQ(next_value(*channel_), 3u);
+    later.looked(true);
 }
 
 // A waiter that is in the ready list when its wait is given up.
@@ -218,7 +243,7 @@ TEST_P(Watches, ASelectsOfferIsTold) {
     await_readable(notifier_->descriptor());
     EXPECT_EQ(notifier_.ready(), std::vector<Waiter*>{&watch_.waiter()});
     spin_until([&] { return next_value(*channel_) == 5; });
-    watch_.looked();
+    watch_.looked(true);
     thread.join();
     EXPECT_EQ(status, Status::kOk);
     EXPECT_EQ(select.index(), 0u);
@@ -463,7 +488,7 @@ private:
         Scratch scratch;
         for (;;) {
             const Status status = recv_now(channel_, out, scratch);
-            task.watch->looked();
+            task.watch->looked(status == Status::kOk);
             if (status == Status::kOk) {
                 received_.push_back(value_of(out));
                 task.watch.reset();
@@ -583,7 +608,7 @@ TEST_P(Loops, TheLastOneInLineIsNotForgotten) {
         await_readable(last_notifier->descriptor());
         EXPECT_EQ(last_notifier.ready(), std::vector<Waiter*>{&last.waiter()});
         EXPECT_EQ(next_value(*channel), static_cast<std::uint64_t>(round));
-        last.looked();
+        last.looked(true);
         sender.join();
         for (Watch& watch : many) notifier->remove(watch.waiter());
     }
