@@ -159,6 +159,10 @@ def _name(fn: Callable[..., Any]) -> str:
 def _work() -> None:
     """Run this thread's task; in the Worker's interpreter."""
     _interpchannels._enter_worker()
+    if sys.version_info < (3, 13):
+        # 3.12 takes the thread that imports threading first for the main one. asyncio.run() asks for a SIGINT handler
+        # there, and gets an object of the main interpreter's. From 3.13 on a Worker's thread is not a main thread.
+        threading._active.pop(threading.get_ident(), None)  # type: ignore[attr-defined]
     try:
         value = _call()
     except BaseException as error:

@@ -775,7 +775,7 @@ def test_several_loops_in_threads_of_one_interpreter(kind):
 def test_an_interpreters_end_ends_the_waits_of_its_loops():
     run_quietly(
         """
-        import interpchannels, support, threading
+        import interpchannels, os, support, sys, threading
         recv, send = interpchannels.create(0)
         said, say = interpchannels.create()
         interpreter = support.create_interpreter()
@@ -797,6 +797,8 @@ def test_an_interpreters_end_ends_the_waits_of_its_loops():
             assert text.startswith('ChannelClosedErrorthis interpreter is ending'), text
         assert recv.stats().waiting_receivers == 0
         assert recv.stats().open_receivers == 1
+        if sys.version_info < (3, 13):
+            os._exit(0)  # 3.12.1 may crash as it exits: see the limits in docs/asyncio.md
         """
     )
 
@@ -806,7 +808,8 @@ def test_the_main_interpreters_exit_ends_a_worker_that_iterates():
     # current_thread() was asked for.
     done = run_script(
         """
-        import sys
+        import asyncio, sys
+        asyncio.run(asyncio.sleep(0))  # for 3.12.1: see the limits in docs/asyncio.md
         sys.path.append(sys.argv[1])
         import interpchannels, async_functions
         recv, send = interpchannels.create(1)
