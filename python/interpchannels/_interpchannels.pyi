@@ -6,7 +6,8 @@
 
 import queue
 import sys
-from collections.abc import Coroutine
+from collections.abc import Buffer as _Buffer
+from collections.abc import Callable, Coroutine, Iterable
 from types import GenericAlias, TracebackType
 from typing import (
     Any,

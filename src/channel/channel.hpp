@@ -228,6 +228,8 @@ public:
         if (p_) p_->unref();
     }
     T* get() const noexcept { return p_; }
+    // The count is the caller's from here on.
+    [[nodiscard]] T* release() noexcept { return std::exchange(p_, nullptr); }
     T* operator->() const noexcept { return p_; }
     T& operator*() const noexcept { return *p_; }
     explicit operator bool() const noexcept { return p_ != nullptr; }

@@ -459,8 +459,7 @@ ClassPlan* make_plan(Context& context, PyTypeObject* type, PyObject* obj) {
     if (!PyUnstable_Type_AssignVersionTag(type)) plan->way = Way::kForeign;  // it has changed too often
     plan->type = type;
     plan->tag = type->tp_version_tag;
-    plan->ref();
-    return plan.get();
+    return plan.release();
 }
 
 ClassPlan* make_plan_with(PyTypeObject* type, const ClassName& name, std::uint32_t number) {
@@ -477,8 +476,7 @@ ClassPlan* make_plan_with(PyTypeObject* type, const ClassName& name, std::uint32
     PyUnstable_Type_AssignVersionTag(type);
     plan->type = type;
     plan->tag = type->tp_version_tag;
-    plan->ref();
-    return plan.get();
+    return plan.release();
 }
 
 ClassPlan* make_named_plan(const ClassName& name, std::uint32_t number) {
@@ -492,8 +490,7 @@ ClassPlan* make_named_plan(const ClassName& name, std::uint32_t number) {
     const PyRef module(interned(name.module));
     const PyRef qualname(module ? interned(name.qualname) : nullptr);
     if (!qualname || !set_name(*plan.get(), module.get(), qualname.get())) return nullptr;
-    plan->ref();
-    return plan.get();
+    return plan.release();
 }
 
 }  // namespace interpchannels

@@ -79,9 +79,15 @@ def both_echoes(echo_here, echo_there):
 
 @pytest.fixture(autouse=True)
 def loans_back(counters_back, echo_there):
-    """An interpreter takes back what it lent when it runs, and the echo's is blocked between two values."""
+    """An interpreter takes back what it lent when it runs, and the echo's is blocked between two values.
+
+    It is blocked again when the next test begins to count.
+    """
+    import interpchannels
+
     yield
     echo_there(None)
+    support.wait_until(lambda: interpchannels.stats().waiting_receivers)
 
 
 @pytest.fixture(params=["here", "there"])

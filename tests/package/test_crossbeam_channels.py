@@ -1,4 +1,4 @@
-"""The tests of crossbeam-channel, rewritten for our interface; each names the file and test of crossbeam that it follows.
+"""The tests of crossbeam-channel, rewritten for our interface; each names the file and test that it follows.
 
 What they sleep for is waited for (who stands in line). `golang.rs` is a port of Go's tests, as test_go_channels.py is.
 Left out, since we have no such thing: `ready.rs` (an operation that is chosen and not done), `after.rs`, `tick.rs`,
@@ -289,7 +289,7 @@ def test_matching(go, leftover):
 
 def match(recv, send, me):
     """One of a crowd in several interpreters."""
-    end, value = select(recv, (send, me))
+    _end, value = select(recv, (send, me))
     return value
 
 
@@ -576,7 +576,7 @@ def test_stress_iter(go, capacity):
             if capacity:
                 while responses.recv_nowait(None):
                     got += 1
-            end, value = select(responses, (to_requests, None))
+            _end, value = select(responses, (to_requests, None))
             got += value or 0
         responses.close()
         to_requests.close()
@@ -627,7 +627,9 @@ def test_drops(go, capacity):
     before = sys.getrefcount(big)
     for count in range(0, 60, 7):
         recv, send = create(capacity)
-        call = Call(lambda send=send: [send.send([big, number]) for number in range(count + 5)])
+        call = Call(
+            lambda send=send, count=count: [send.send([big, number]) for number in range(count + 5)]
+        )
         for number in range(count):
             assert recv.recv() == [big, number]
         if capacity is None:
@@ -737,7 +739,7 @@ def test_iteration(go):
 
 
 def test_receive_timeouts_shared(go):
-    """mpsc.rs: stress_recv_timeout_shared. Many senders, a receiver that gives up and comes back, until they are done."""
+    """mpsc.rs: stress_recv_timeout_shared. Many senders; a receiver that gives up and comes back till they are done."""
     recv, send = create()
     senders = threading.Semaphore(0)
 

@@ -246,7 +246,7 @@ def test_many_over_the_same_channels():
             while True:
                 ends = [recv for recv, _ in channels]
                 turn = (len(mine) + me) % len(ends)
-                end, value = select(*reversed(ends[turn:] + ends[:turn]), over, timeout=100)
+                _end, value = select(*reversed(ends[turn:] + ends[:turn]), over, timeout=100)
                 mine.append(value)
         except ChannelClosedError as error:
             assert f"channel {over.id}:" in str(error)
@@ -281,7 +281,7 @@ def test_fair_among_the_ready():
     for _, send in channels[3:]:
         operations.append((send, None))
     chosen = dict.fromkeys([*operations[:3], *(operation[0] for operation in operations[3:])], 0)
-    refill = {recv: send for recv, send in channels[:3]}
+    refill = dict(channels[:3])
     for _ in range(100_000):
         end, _value = select(*operations)
         chosen[end] += 1
@@ -714,7 +714,7 @@ def test_between_interpreters():
         operations = [recv for recv, _ in results]
         if todo:
             operations.append((to_jobs, todo[-1]))
-        end, value = select(*operations)
+        _end, value = select(*operations)
         if value is None:
             todo.pop()
         else:
