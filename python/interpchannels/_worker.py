@@ -30,6 +30,12 @@ class RemoteError(_interpchannels.ChannelError):
 
     It is the `__cause__` of the exception that `Worker.result()` raises, or is raised itself where that
     exception could not cross.
+
+    >>> try:
+    ...     interpchannels.spawn(int, "no number").result()
+    ... except ValueError as error:
+    ...     print(type(error.__cause__).__name__)
+    RemoteError
     """
 
 
@@ -37,6 +43,10 @@ class Worker[R]:
     """A function that runs in an interpreter of its own; made by `spawn()`.
 
     Its thread is not a daemon: the process waits for it, as for any thread.
+
+    >>> worker = interpchannels.spawn(pow, 2, 10)
+    >>> worker.result()
+    1024
     """
 
     def __init__(self, name: str, source: str, registrations: Any, task: Any) -> None:
@@ -53,14 +63,28 @@ class Worker[R]:
         return self._thread.name
 
     def is_alive(self) -> bool:
-        """Return True until the interpreter has ended."""
+        """Return True until the interpreter has ended. Never blocks.
+
+        >>> worker = interpchannels.spawn(pow, 2, 10)
+        >>> worker.join()
+        >>> worker.is_alive()
+        False
+        """
         return not self._done.is_set()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the function has returned and its interpreter has ended.
 
         timeout: seconds, None for no limit; TimeoutError when they are over. An exception of the function is
-        not raised here.
+        not raised here. From any thread of the interpreter that called `spawn()`.
+
+        >>> recv, send = interpchannels.create()
+        >>> worker = interpchannels.spawn(recv.recv)
+        >>> try:
+        ...     worker.join(timeout=0.01)
+        ... except TimeoutError:
+        ...     send.send("now it returns")
+        >>> worker.join()
         """
         if timeout is not None:
             if not isinstance(timeout, (int, float)):
@@ -87,7 +111,10 @@ class Worker[R]:
         """Wait like `join()`, then return what the function returned, or raise what it raised.
 
         The exception's `__cause__` is a RemoteError with the traceback in the Worker. A result that cannot
-        cross raises NotShareableError.
+        cross raises NotShareableError; TimeoutError as in `join()`.
+
+        >>> interpchannels.spawn(sorted, [3, 1, 2]).result()
+        [1, 2, 3]
         """
         self.join(timeout)
         assert self._outcome is not None

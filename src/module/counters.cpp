@@ -21,7 +21,11 @@ PyStructSequence_Field channel_fields[] = {
     {"open_receivers", "receiving handles, likewise"},
     {nullptr, nullptr},
 };
-PyStructSequence_Desc channel_desc = {"interpchannels.ChannelStats", "The counters of a channel.",
+PyStructSequence_Desc channel_desc = {"interpchannels.ChannelStats",
+                                      "The counters of a channel: what stats() of its ends returns.\n\n"
+                                      ">>> recv, send = interpchannels.create()\n"
+                                      ">>> send.stats().open_senders\n"
+                                      "1",
                                       channel_fields, 8};
 
 PyStructSequence_Field process_fields[] = {
@@ -36,7 +40,10 @@ PyStructSequence_Field process_fields[] = {
     {"buffers", "Buffers that have memory, here or on their way"},
     {nullptr, nullptr},
 };
-PyStructSequence_Desc process_desc = {"interpchannels.ProcessStats", "The counters of the process.",
+PyStructSequence_Desc process_desc = {"interpchannels.ProcessStats",
+                                      "The counters of the process: what stats() returns.\n\n"
+                                      ">>> interpchannels.stats().queued\n"
+                                      "0",
                                       process_fields, 9};
 
 // A new reference; nullptr with an exception set.

@@ -6,6 +6,7 @@
 
 #include "channel/tables.hpp"
 #include "module/ends.hpp"
+#include "module/ends_docs.hpp"
 
 #if !defined(_WIN32)
 #include <unistd.h>
@@ -159,24 +160,9 @@ EndHandle& end_handle_hook(PyObject* self) { return handle_of(self); }
 #define METHOD(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f))
 
 #define COMMON_METHODS                                                                                    \
-    {"close", end_close, METH_NOARGS,                                                                     \
-     "close($self)\n--\n\nClose this handle; what is blocked on it raises ChannelClosedError. "           \
-     "Idempotent.\n"                                                                                      \
-     "Never blocks. When the last handle of its direction is closed, the channel is: receivers drain\n"   \
-     "it, senders raise ChannelClosedError."},                                                            \
-        {"shutdown", METHOD(end_shutdown), METH_VARARGS | METH_KEYWORDS,                                  \
-         "shutdown($self, immediate=False)\n--\n\nClose the channel for everyone. Receivers drain what "  \
-         "is queued,\n"                                                                                   \
-         "unless immediate=True drops it. Idempotent; never blocks. ChannelClosedError where this "       \
-         "handle\n"                                                                                       \
-         "is closed."},                                                                                   \
-        {"clone", end_clone, METH_NOARGS,                                                                 \
-         "clone($self)\n--\n\nAnother handle of this end, counted by itself. ChannelClosedError where "   \
-         "this one\n"                                                                                     \
-         "is closed."},                                                                                   \
-        {"stats", end_stats, METH_NOARGS,                                                                 \
-         "stats($self)\n--\n\nThe channel's counters, as ChannelStats. Exact while nobody sends or "      \
-         "receives."},                                                                                    \
+    {"close", end_close, METH_NOARGS, close_doc},                                                         \
+        {"shutdown", METHOD(end_shutdown), METH_VARARGS | METH_KEYWORDS, shutdown_doc},                   \
+        {"clone", end_clone, METH_NOARGS, clone_doc}, {"stats", end_stats, METH_NOARGS, end_stats_doc},   \
         {"__enter__", end_enter, METH_NOARGS, "__enter__($self)\n--\n\n"},                                \
         {"__exit__", METHOD(end_exit), METH_FASTCALL, "__exit__($self, *exc)\n--\n\nClose this handle."}, \
         {"__reduce__", end_reduce, METH_NOARGS, nullptr}, {                                               \
@@ -184,17 +170,8 @@ EndHandle& end_handle_hook(PyObject* self) { return handle_of(self); }
     }
 
 PyMethodDef recv_methods[] = {
-    {"recv", METHOD(recv_recv), METH_FASTCALL | METH_KEYWORDS,
-     "recv($self, timeout=None)\n--\n\nThe next item; waits for one, at most `timeout` seconds (None: "
-     "without bound;\n"
-     "0: tries once).\n\nTimeoutError; ChannelClosedError when the channel is closed and drained, this "
-     "handle\n"
-     "is closed, or the interpreter ends; KeyboardInterrupt at once in the main thread. From any thread "
-     "of\n"
-     "the interpreter that holds this end."},
-    {"recv_nowait", METHOD(recv_recv_nowait), METH_FASTCALL | METH_KEYWORDS,
-     "recv_nowait([default])\n\nThe next item; where there is none now, `default`, or ChannelEmptyError.\n"
-     "ChannelClosedError when the channel is closed and drained, default or not. Never blocks."},
+    {"recv", METHOD(recv_recv), METH_FASTCALL | METH_KEYWORDS, recv_doc},
+    {"recv_nowait", METHOD(recv_recv_nowait), METH_FASTCALL | METH_KEYWORDS, recv_nowait_doc},
     {"recv_many", METHOD(recv_recv_many), METH_FASTCALL | METH_KEYWORDS,
      "recv_many($self, max=None, timeout=None)\n--\n\nWait for an item as recv() does, then take what is "
      "there "
@@ -261,17 +238,8 @@ PyMethodDef recv_methods[] = {
 };
 
 PyMethodDef send_methods[] = {
-    {"send", METHOD(send_send), METH_FASTCALL | METH_KEYWORDS,
-     "send($self, obj, timeout=None)\n--\n\nSend a copy of obj. Waits for a place, at most `timeout` "
-     "seconds, where the\n"
-     "channel is bounded; at capacity 0 until a receiver took it.\n\nTimeoutError; ChannelClosedError;\n"
-     "NotShareableError where obj cannot cross. A send that fails leaves nothing in the channel. From any\n"
-     "thread of the interpreter that holds this end."},
-    {"send_nowait", send_send_nowait, METH_O,
-     "send_nowait($self, obj, /)\n--\n\nLike send(), but ChannelFullError where it would wait. At capacity "
-     "0 "
-     "it finds\n"
-     "receivers that are blocked in recv(), not those in recv_async()."},
+    {"send", METHOD(send_send), METH_FASTCALL | METH_KEYWORDS, send_doc},
+    {"send_nowait", send_send_nowait, METH_O, send_nowait_doc},
     {"send_many", METHOD(send_send_many), METH_FASTCALL | METH_KEYWORDS,
      "send_many($self, iterable, timeout=None)\n--\n\nSend a copy of each item, in order, and return how "
      "many. "
@@ -330,14 +298,22 @@ PyType_Slot recv_slots[] = {
     {Py_tp_doc,
      const_cast<char*>("The receiving end of a channel: made by create(), or received.\n\n"
                        "Iterating, with for or async for, receives until the channel is closed and "
-                       "drained.")},
+                       "drained.\n\n"
+                       ">>> recv, send = interpchannels.create()\n"
+                       ">>> with send:\n"
+                       "...     send.send('item')\n"
+                       ">>> [item for item in recv]\n"
+                       "['item']")},
     {0, nullptr},
 };
 
 PyType_Slot send_slots[] = {
     COMMON_SLOTS,
     {Py_tp_methods, send_methods},
-    {Py_tp_doc, const_cast<char*>("The sending end of a channel: made by create(), or received.")},
+    {Py_tp_doc, const_cast<char*>("The sending end of a channel: made by create(), or received.\n\n"
+                                  ">>> recv, send = interpchannels.create(capacity=8)\n"
+                                  ">>> send.capacity, send.closed\n"
+                                  "(8, False)")},
     {0, nullptr},
 };
 

@@ -88,3 +88,16 @@ def test_a_wrong_example_is_seen(text):
     except ValueError:  # doctest's own: it is no example at all
         return
     assert "wrong" in said
+
+
+def test_every_public_name_has_an_example():
+    without = [name for name, text in public_docstrings() if not text or ">>> " not in text]
+    # Attributes say what they are in a line; what a tuple or an exception inherits is CPython's.
+    assert [name for name in without if not is_plain(name)] == []
+
+
+def is_plain(name):
+    found = interpchannels
+    for part in name.split(".")[1:]:
+        found = inspect.getattr_static(found, part)
+    return name == "interpchannels" or not (inspect.isroutine(found) or inspect.isclass(found))
