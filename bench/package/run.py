@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cpython
 import crossings
+import extras
 import large
 import pairs
 from measure import Case, run_in_turns
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write every sample there as well")
     options = parser.parse_args()
 
-    cases = [*pairs.cases(), *crossings.cases(), *large.cases()]
+    cases = [*pairs.cases(), *crossings.cases(), *large.cases(), *extras.cases()]
     if options.quick:
         run_in_turns(cases, _QUICK_REPETITIONS, _QUICK_SECONDS)
     else:
@@ -54,6 +55,7 @@ def main() -> None:
     _print_round_trips([case for case in cases if case.group == crossings.ROUND_TRIP])
     _print_one_way([case for case in cases if case.group == crossings.ONE_WAY])
     _print_large([case for case in cases if case.group == large.GROUP])
+    _print_extras([case for case in cases if case.group == extras.GROUP])
     print()
     budgets = list(_budgets(cases))
     for budget in budgets:
@@ -79,6 +81,12 @@ def _budgets(cases: Sequence[Case]) -> Iterator[Budget]:
             of[f"{pairs.GROUP}/{value}/{pairs.PICKLE}"],
             1,
         )
+    yield Budget(
+        f"{extras.FLOATS} by {extras.MANY}, over {extras.SINGLE}",
+        of[f"{extras.GROUP}/{extras.FLOATS}/{extras.MANY}"],
+        of[f"{extras.GROUP}/{extras.FLOATS}/{extras.SINGLE}"],
+        1 / 2,
+    )
     yield Budget(
         "round trip between interpreters, over SimpleQueue's between threads",
         of[f"{crossings.ROUND_TRIP}/int/{crossings.PACKAGE}"],
@@ -124,6 +132,12 @@ def _print_one_way(cases: Sequence[Case]) -> None:
 
 def _print_large(cases: Sequence[Case]) -> None:
     _print_by_way(cases, large.RECV, "large values, µs each", 1e6, ",.2f")
+
+
+def _print_extras(cases: Sequence[Case]) -> None:
+    table = [["batches and counters, ns", ""]]
+    table += [[f"{case.value}: {case.who}", f"{case.median * 1e9:,.0f}"] for case in cases]
+    _print_table(table)
 
 
 def _print_by_way(cases: Sequence[Case], first: str, title: str, unit: float, form: str) -> None:
