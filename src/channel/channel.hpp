@@ -25,6 +25,7 @@
 //     they make a bounded try for the lock and say kContended.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -122,7 +123,11 @@ public:
     void wake_all() noexcept;
 
     State state() const noexcept;
-    std::uint64_t count() const noexcept { return queue_.live(); }
+    std::uint64_t count() const noexcept {
+        const std::uint64_t live = queue_.live();
+        // In motion, what came may be seen and what went not yet; but there are never more than may be.
+        return capacity_ > 0 ? std::min(live, static_cast<std::uint64_t>(capacity_)) : live;
+    }
     std::uint64_t count_with_offers() const noexcept {
         return queue_.live() + offers_count_.load(std::memory_order_relaxed);
     }
