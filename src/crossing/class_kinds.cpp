@@ -455,8 +455,9 @@ ClassPlan* make_plan(Context& context, PyTypeObject* type, PyObject* obj) {
         PyErr_NoMemory();
         return nullptr;
     }
-    // Last, since looking at a class can change it (copyreg leaves a note there).
-    if (!PyUnstable_Type_AssignVersionTag(type)) plan->way = Way::kForeign;  // it has changed too often
+    // Last, since looking at a class can change it (copyreg leaves a note there). One that has changed too often
+    // gets no tag.
+    PyUnstable_Type_AssignVersionTag(type);
     plan->type = type;
     plan->tag = type->tp_version_tag;
     return plan.release();

@@ -125,10 +125,10 @@ int in_copyreg(Context& context, PyTypeObject* type) {
 
 // --- ClassCache ---
 
-ClassPlan* ClassCache::plan_of(Context& context, PyObject* obj) {
+ClassPlan* ClassCache::plan_of(Context& context, PyObject* obj, std::uint64_t use) {
     PyTypeObject* const type = Py_TYPE(obj);
     ClassPlan*& slot = by_type_[slot_of(type)];
-    if (slot && slot->is_for(type)) return slot;
+    if (slot && slot->is_for(type, use)) return slot;
     ClassPlan* const plan = make_plan(context, type, obj);
     if (!plan) return nullptr;
     ClassPlan* const old = std::exchange(slot, plan);
@@ -183,9 +183,9 @@ bool ClassesInUse::hold(ClassPlan* plan) {
 }
 
 const ClassPlan* ClassesInUse::plan_of(Context& context, PyObject* obj) {
-    ClassPlan* const plan = context.classes.plan_of(context, obj);
-    if (!plan || plan->way == Way::kForeign) return nullptr;
     if (use_ == 0) use_ = context.classes.next_use();
+    ClassPlan* const plan = context.classes.plan_of(context, obj, use_);
+    if (!plan || plan->way == Way::kForeign) return nullptr;
     if (plan->checked == use_) return plan;
     if (!hold(plan)) return nullptr;
     if (plan->way != Way::kRegistered) {

@@ -2,7 +2,8 @@
 //
 // A plan is made by looking at a class once (class_kinds.cpp) and holds until the class changes: CPython gives
 // each version of each class a tag of its own, never used again, so an address and a tag name it. Plans
-// therefore hold no class, and nothing stays alive because it once crossed.
+// therefore hold no class, and nothing stays alive because it once crossed. A class that has changed too often
+// for CPython gets no more tags (3.13 and later stop at a thousand): it is looked at anew for each value.
 //
 // That a class can be found where its name says (`sys.modules`, then its qualified name) is asked once for each
 // class in each value, on both sides, as pickle does: a class that was reloaded, replaced or deleted is never
@@ -32,9 +33,12 @@ struct ClassPlan {
         if (--refs == 0) delete this;
     }
 
-    // A tag of 0 says nothing of the class.
+    // A tag of 0 says nothing of the class: such a plan serves only the value that asked for it.
     bool is_for(PyTypeObject* other) const noexcept {
         return type == other && tag == other->tp_version_tag && tag != 0;
+    }
+    bool is_for(PyTypeObject* other, std::uint64_t use) const noexcept {
+        return is_for(other) || (type == other && tag == 0 && checked == use);
     }
 
     Way way = Way::kForeign;
@@ -68,8 +72,9 @@ public:
     ClassCache(const ClassCache&) = delete;
     ClassCache& operator=(const ClassCache&) = delete;
 
-    // The plan for the class of `obj`; borrowed until the next call of anything. nullptr with an exception.
-    ClassPlan* plan_of(Context& context, PyObject* obj);
+    // The plan for the class of `obj` in the value that `use` is the number of; borrowed until the next call of
+    // anything. nullptr with an exception.
+    ClassPlan* plan_of(Context& context, PyObject* obj, std::uint64_t use);
     // The plan that was last kept for a number, or nullptr; borrowed likewise.
     ClassPlan* numbered(std::uint64_t number) noexcept {
         return number < by_number_.size() ? by_number_[static_cast<std::size_t>(number)] : nullptr;
