@@ -215,11 +215,13 @@ THREADS = (
 
     threads = [threading.Thread(target=change) for _ in range(2)]
     for thread in threads: thread.start()
-    for n in range(int(sys.argv[1])):
-        attempt(shared, check)
-        attempt([shared, Meddler(lambda: [None for _ in range(50)]), shared], lambda got: check(got[0]))
-    stop = True
-    for thread in threads: thread.join()
+    try:
+        for n in range(int(sys.argv[1])):
+            attempt(shared, check)
+            attempt([shared, Meddler(lambda: [None for _ in range(50)]), shared], lambda got: check(got[0]))
+    finally:
+        stop = True
+        for thread in threads: thread.join()
     """
 )
 
@@ -234,7 +236,7 @@ SCRIPTS = {
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_changes_while_it_is_encoded(name):
     script, rounds = SCRIPTS[name]
-    out = run_quietly(script, args=(str(rounds * ROUNDS),), timeout=300)
+    out = run_quietly(script, args=(str(rounds * ROUNDS),), timeout=240)
     assert out == ""
 
 

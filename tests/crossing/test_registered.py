@@ -481,12 +481,14 @@ def test_threads_that_register_while_others_send():
         thread = threading.Thread(target=change)
         thread.start()
         recv, send = interpchannels.create()
-        for n in range(3000):
-            send.send([Money(n), {"x": Money(n)}])
-            got = recv.recv()
-            assert got == [Money(n), {"x": Money(n)}]
-        stop = True
-        thread.join()
+        try:
+            for n in range(3000):
+                send.send([Money(n), {"x": Money(n)}])
+                got = recv.recv()
+                assert got == [Money(n), {"x": Money(n)}]
+        finally:
+            stop = True
+            thread.join()
         """
     )
 
