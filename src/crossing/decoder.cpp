@@ -30,13 +30,14 @@ public:
     Decoder& operator=(const Decoder&) = delete;
 
     PyObject* run() {
+        PyObject* made = value();
         for (;;) {
-            PyObject* made = value();
             while (made) {
                 if (frames_.empty()) return made;
                 made = deliver(made);
             }
-            if (PyErr_Occurred()) return nullptr;  // else a container was opened: go on with its items
+            if (PyErr_Occurred()) return nullptr;
+            made = fill(frames_.back());  // a container was opened, or goes on
         }
     }
 
@@ -97,12 +98,67 @@ private:
         PyErr_NoMemory();
         return false;
     }
+    // What lies in an open list or tuple may refer to it, and be handed to Python code before the rest has come: to
+    // a from_shareable, or the __hash__ of a key. It finds None there for what is missing (a null would crash it).
+    static PyObject* whole_enough(PyObject* obj) noexcept {
+        PyObject** items = nullptr;
+        Py_ssize_t size = 0;
+        if (PyList_CheckExact(obj)) {
+            items = reinterpret_cast<PyListObject*>(obj)->ob_item;
+            size = PyList_GET_SIZE(obj);
+        } else if (PyTuple_CheckExact(obj)) {
+            items = reinterpret_cast<PyTupleObject*>(obj)->ob_item;
+            size = PyTuple_GET_SIZE(obj);
+        }
+        while (size > 0 && !items[--size]) items[size] = Py_None;  // immortal
+        return obj;
+    }
     PyObject* remembered(PyObject* obj, bool mark) {
         if (obj && mark && !remember(obj)) Py_CLEAR(obj);
         return obj;
     }
 
     // --- values: a new reference; nullptr with an exception, or without one where a container was opened ---
+
+    // value() for an item of a container, where the most common ones are many.
+    PyObject* item_value() {
+        const std::byte* const from = at_;
+        PyObject* const common = common_value();
+        return common || at_ != from ? common : value();
+    }
+
+    // Reads nothing where it is none of them, or too near to the end to tell without a look at each byte.
+    [[gnu::always_inline]] PyObject* common_value() noexcept {
+        if (left() < 9) return nullptr;
+        const std::byte* const from = at_ + 1;
+        switch (static_cast<std::uint8_t>(*at_)) {
+        case kInt8:
+            at_ += 2;
+            return PyLong_FromLong(static_cast<std::int8_t>(*from));
+        case kInt32: {
+            std::int32_t v = 0;
+            std::memcpy(&v, from, 4);
+            at_ += 5;
+            return PyLong_FromLong(v);
+        }
+        case kFloat: {
+            double v = 0;
+            std::memcpy(&v, from, 8);
+            at_ += 9;
+            return PyFloat_FromDouble(v);
+        }
+        case kStrAscii: {
+            const auto length = static_cast<std::size_t>(*from);
+            if (length < 2 || length >= 0x80 || length > left() - 2) return nullptr;
+            at_ += length + 2;
+            PyObject* const str = PyUnicode_New(static_cast<Py_ssize_t>(length), 0x7F);
+            if (str) std::memcpy(PyUnicode_1BYTE_DATA(str), from + 1, length);
+            return str;
+        }
+        default:
+            return nullptr;
+        }
+    }
 
     PyObject* value() {
         std::uint8_t tag = 0;
@@ -122,6 +178,10 @@ private:
         case kInt8: {
             std::int8_t v = 0;
             return get(&v, 1) ? PyLong_FromLong(v) : malformed();
+        }
+        case kInt32: {
+            std::int32_t v = 0;
+            return get(&v, 4) ? PyLong_FromLong(v) : malformed();
         }
         case kInt64: {
             std::int64_t v = 0;
@@ -170,7 +230,7 @@ private:
             if (!get_varint(number) || number >= remembered_.size() || !remembered_[number]) {
                 return malformed();
             }
-            return Py_NewRef(remembered_[number]);
+            return Py_NewRef(whole_enough(remembered_[number]));
         }
         case kLoanBytes:
             return remembered(loaned_bytes(), mark);
@@ -493,23 +553,75 @@ private:
         return failed;
     }
 
+    // Reads items of the innermost open container for as long as they open none of their own. The container where
+    // that made it whole; nullptr otherwise, with an exception or without.
+    PyObject* fill(Frame& frame) {  // whoever opens a container moves `frame`
+        switch (frame.kind) {
+        case kTuple:
+            while (frame.pos < frame.size) {
+                PyObject* const item = item_value();
+                if (!item) return nullptr;
+                PyTuple_SET_ITEM(frame.obj, frame.pos++, item);
+            }
+            return close(frame);
+        case kList:
+            while (frame.pos < frame.size) {
+                PyObject* const item = item_value();
+                if (!item || set_item(frame, item) < 0) return nullptr;
+                ++frame.pos;
+            }
+            return close(frame);
+        case kDict:
+            while (frame.pos < frame.size) {
+                if (!frame.key) {
+                    PyObject* const key = item_value();
+                    if (!key) return nullptr;
+                    frame.key = key;
+                }
+                const PyRef item(item_value());
+                if (!item || set_pair(frame, item.get()) < 0) return nullptr;
+                ++frame.pos;
+            }
+            return close(frame);
+        default: {
+            PyObject* const item = value();
+            return item ? deliver(item) : nullptr;
+        }
+        }
+    }
+
+    // Takes the item over. Code that was given the open list (see whole_enough) may have changed it.
+    static int set_item(const Frame& frame, PyObject* item) {
+        if (PyList_GET_SIZE(frame.obj) != frame.size) {
+            Py_DECREF(item);
+            PyErr_SetString(PyExc_RuntimeError, "list changed size while it was being received");
+            return -1;
+        }
+        Py_XSETREF(reinterpret_cast<PyListObject*>(frame.obj)->ob_item[frame.pos], item);
+        return 0;
+    }
+
+    static int set_pair(Frame& frame, PyObject* item) {
+        const int failed = PyDict_SetItem(frame.obj, frame.key, item);
+        Py_CLEAR(frame.key);
+        return failed;
+    }
+
     // Puts one item (taken over) into the open container. The container where that made it whole; nullptr
     // otherwise, with an exception or without.
     PyObject* deliver(PyObject* item) {
         Frame& frame = frames_.back();
         switch (frame.kind) {
         case kList:
-            PyList_SET_ITEM(frame.obj, frame.pos, item);
+            if (set_item(frame, item) < 0) return nullptr;
             break;
         case kDict:
             if (!frame.key) {
                 frame.key = item;
                 return nullptr;
             } else {
-                const int failed = PyDict_SetItem(frame.obj, frame.key, item);
-                Py_CLEAR(frame.key);
-                Py_DECREF(item);
-                if (failed < 0) return nullptr;
+                const PyRef mine(item);
+                if (set_pair(frame, item) < 0) return nullptr;
             }
             break;
         case kSet:
@@ -544,8 +656,11 @@ private:
         default:  // kTuple; the parts of a range; arguments
             PyTuple_SET_ITEM(frame.obj, frame.pos, item);
         }
-        if (++frame.pos < frame.size) return nullptr;
+        return ++frame.pos < frame.size ? nullptr : close(frame);
+    }
 
+    // The innermost container, which has all of its items.
+    PyObject* close(const Frame& frame) {
         PyObject* whole = frame.obj;
         const Frame done = frame;
         frames_.pop();

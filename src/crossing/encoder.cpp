@@ -27,6 +27,12 @@ std::size_t put_small_int(std::byte* at, long long value) noexcept {
         at[1] = static_cast<std::byte>(static_cast<std::int8_t>(value));
         return 2;
     }
+    const auto narrow = static_cast<std::int32_t>(value);
+    if (narrow == value) {
+        at[0] = std::byte{kInt32};
+        std::memcpy(at + 1, &narrow, 4);
+        return 5;
+    }
     at[0] = std::byte{kInt64};
     const std::int64_t wide = value;
     std::memcpy(at + 1, &wide, 8);
@@ -44,43 +50,53 @@ std::size_t put_double(std::byte* at, PyObject* obj) noexcept {
 // themselves anyway.
 bool met_once(PyObject* obj) noexcept { return Py_REFCNT(obj) == 1; }
 
-}  // namespace
-
-std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept {
-    std::size_t n = 1;
+// encode_small_at(); inside of a value it leaves out what has to be remembered.
+template <bool kInside>
+[[gnu::always_inline]] inline std::size_t put_small(PyObject* obj, std::byte* at) noexcept {
     PyTypeObject* const type = Py_TYPE(obj);
     if (type == &PyLong_Type) {
         long long value = 0;
-        if (!small_int(obj, value)) return 0;
-        n = put_small_int(at, value);
-    } else if (type == &PyUnicode_Type) {
+        return small_int(obj, value) ? put_small_int(at, value) : 0;
+    }
+    if (type == &PyUnicode_Type) {
         if (!PyUnicode_IS_COMPACT_ASCII(obj)) return 0;
         const auto length = static_cast<std::size_t>(PyUnicode_GET_LENGTH(obj));
-        if (length >= 0x80) return 0;
+        if (length >= 0x80 || (kInside && length > 1 && !met_once(obj))) return 0;
         at[0] = std::byte{kStrAscii};
         at[1] = static_cast<std::byte>(length);
         std::memcpy(at + 2, PyUnicode_1BYTE_DATA(obj), length);
-        n = length + 2;
-    } else if (type == &PyBytes_Type) {
+        return length + 2;
+    }
+    if (type == &PyFloat_Type) return put_double(at, obj);
+    if (type == &PyBytes_Type) {
         const auto length = static_cast<std::size_t>(PyBytes_GET_SIZE(obj));
-        if (length >= 0x80) return 0;
+        if (length >= 0x80 || (kInside && length > 1 && !met_once(obj))) return 0;
         at[0] = std::byte{kBytes};
         at[1] = static_cast<std::byte>(length);
         std::memcpy(at + 2, PyBytes_AS_STRING(obj), length);
-        n = length + 2;
-    } else if (type == &PyFloat_Type) {
-        n = put_double(at, obj);
-    } else if (obj == Py_None) {
-        at[0] = std::byte{kNone};
-    } else if (obj == Py_True) {
-        at[0] = std::byte{kTrue};
-    } else if (obj == Py_False) {
-        at[0] = std::byte{kFalse};
-    } else {
-        return 0;
+        return length + 2;
     }
-    return n;
+    if (obj == Py_None) {
+        at[0] = std::byte{kNone};
+        return 1;
+    }
+    if (type == &PyBool_Type) {
+        at[0] = obj == Py_True ? std::byte{kTrue} : std::byte{kFalse};
+        return 1;
+    }
+    return 0;
 }
+
+// It has no parts, and no Python code runs while it is written.
+bool is_plain(PyObject* obj) noexcept {
+    PyTypeObject* const type = Py_TYPE(obj);
+    return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type || obj == Py_None ||
+           type == &PyBool_Type || type == &PyBytes_Type;
+}
+
+}  // namespace
+
+std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept { return put_small<false>(obj, at); }
 
 bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
     parcel.size = encode_small_at(obj, scratch.bytes);
@@ -145,8 +161,7 @@ void Encoder::move_into(Outgoing& out) noexcept {
 
 // --- bytes ---
 
-bool Encoder::reserve(std::size_t n) {
-    if (room_ - size_ >= n) return true;
+bool Encoder::grow(std::size_t n) {
     std::size_t wider = room_ * 2;
     if (wider < size_ + n) wider = size_ + n;
     auto* next =
@@ -577,6 +592,27 @@ Encoder::Step Encoder::value(PyObject* obj) {
     return kIsForeign;
 }
 
+// As many of the `count` items as are small, up to the first that isn't; how many. Most lists and tuples are done
+// by it in one go, and it runs no Python code that could change them.
+Py_ssize_t Encoder::small_items(PyObject* const* items, Py_ssize_t count) noexcept {
+    std::byte* at = base_ + size_;
+    const std::byte* const last = base_ + room_ - kSmallMax;
+    Py_ssize_t done = 0;
+    for (std::size_t n = 0; done < count && at <= last; ++done, at += n) {
+        n = put_small<true>(items[done], at);
+        if (n == 0) break;
+    }
+    size_ = static_cast<std::size_t>(at - base_);
+    return done;
+}
+
+Encoder::Step Encoder::plain(PyObject* obj) {
+    if (!reserve(kSmallMax)) return kError;
+    const std::size_t n = put_small<true>(obj, base_ + size_);
+    size_ += n;
+    return n ? kLeaf : value(obj);
+}
+
 // The items of a dict from frame.pos on.
 Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
     for (;;) {
@@ -596,6 +632,12 @@ Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
             PyErr_SetString(PyExc_RuntimeError, "dict changed size while it was being sent");
             return kError;
         }
+        if (is_plain(key) && is_plain(item)) {
+            Step step = plain(key);
+            if (step == kLeaf) step = plain(item);
+            if (step != kLeaf) return step;
+            continue;
+        }
         frame.key = Py_NewRef(key);
         frame.pending = Py_NewRef(item);
         const Step step = value(key);
@@ -610,7 +652,10 @@ Encoder::Step Encoder::next(Frame& frame) {
     case kNamedTuple:
     case kReduced:
         while (frame.pos < frame.size) {
-            const Step step = value(PyTuple_GET_ITEM(frame.obj, frame.pos++));
+            PyObject* const* const items = reinterpret_cast<PyTupleObject*>(frame.obj)->ob_item;
+            frame.pos += small_items(items + frame.pos, frame.size - frame.pos);
+            if (frame.pos == frame.size) break;
+            const Step step = value(items[frame.pos++]);
             if (step != kLeaf) return step;
         }
         return kLeaf;
@@ -620,7 +665,10 @@ Encoder::Step Encoder::next(Frame& frame) {
                 PyErr_SetString(PyExc_RuntimeError, "list changed size while it was being sent");
                 return kError;
             }
-            const Step step = value(PyList_GET_ITEM(frame.obj, frame.pos++));
+            PyObject* const* const items = reinterpret_cast<PyListObject*>(frame.obj)->ob_item;
+            frame.pos += small_items(items + frame.pos, frame.size - frame.pos);
+            if (frame.pos == frame.size) break;
+            const Step step = value(items[frame.pos++]);
             if (step != kLeaf) return step;
         }
         return kLeaf;
