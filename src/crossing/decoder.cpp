@@ -14,6 +14,63 @@
 namespace interpchannels {
 namespace {
 
+// A short ASCII str at `at`, where there are `room` bytes, with the size of what was read. False where it is none, or
+// one of the interpreter's own; true and nullptr where there is an exception.
+[[gnu::always_inline]] inline bool small_text(const std::byte* at, std::size_t room, PyObject*& made,
+                                              std::size_t& size) {
+    if (room < 2) return false;
+    const auto length = static_cast<std::size_t>(at[1]);
+    size = length + 2;
+    if (length < 2 || length >= 0x80 || size > room) return false;
+    made = PyUnicode_New(static_cast<Py_ssize_t>(length), 0x7F);
+    if (made) copy_payload(reinterpret_cast<std::byte*>(PyUnicode_1BYTE_DATA(made)), at + 2, length);
+    return true;
+}
+
+// The same for what encode_small() writes. What it leaves out value() knows.
+[[gnu::always_inline]] inline bool small_value(const std::byte* at, std::size_t room, PyObject*& made,
+                                               std::size_t& size) {
+    switch (static_cast<std::uint8_t>(*at)) {
+    case kNone:
+        size = 1;
+        made = Py_NewRef(Py_None);
+        return true;
+    case kTrue:
+        size = 1;
+        made = Py_NewRef(Py_True);
+        return true;
+    case kFalse:
+        size = 1;
+        made = Py_NewRef(Py_False);
+        return true;
+    case kInt8:
+        size = 2;
+        if (room < size) return false;
+        made = PyLong_FromLong(static_cast<std::int8_t>(at[1]));
+        return true;
+    case kInt32: {
+        std::int32_t v = 0;
+        size = 1 + sizeof v;
+        if (room < size) return false;
+        std::memcpy(&v, at + 1, sizeof v);
+        made = PyLong_FromLong(v);
+        return true;
+    }
+    case kFloat: {
+        double v = 0;
+        size = 1 + sizeof v;
+        if (room < size) return false;
+        std::memcpy(&v, at + 1, sizeof v);
+        made = PyFloat_FromDouble(v);
+        return true;
+    }
+    case kStrAscii:
+        return small_text(at, room, made, size);
+    default:
+        return false;
+    }
+}
+
 class Decoder {
 public:
     Decoder(Context& context, Parcel& parcel) noexcept
@@ -36,8 +93,9 @@ public:
                 if (frames_.empty()) return made;
                 made = deliver(made);
             }
-            if (PyErr_Occurred()) return nullptr;
-            made = fill(frames_.back());  // a container was opened, or goes on
+            if (!goes_on_) return nullptr;
+            goes_on_ = false;
+            made = fill(frames_.back());
         }
     }
 
@@ -71,6 +129,10 @@ private:
     }
     bool get_u8(std::uint8_t& out) noexcept { return get(&out, 1); }
     bool get_varint(std::uint64_t& out) noexcept {
+        if (at_ != end_ && (*at_ & std::byte{0x80}) == std::byte{0}) {
+            out = static_cast<std::uint64_t>(*at_++);
+            return true;
+        }
         out = 0;
         for (int shift = 0; shift < 64 && at_ != end_; shift += 7) {
             const auto b = static_cast<std::uint8_t>(*at_++);
@@ -118,46 +180,41 @@ private:
         return obj;
     }
 
-    // --- values: a new reference; nullptr with an exception, or without one where a container was opened ---
+    // --- values: a new reference; nullptr with an exception, or with goes_on_ where a container was opened ---
 
-    // value() for an item of a container, where the most common ones are many.
-    PyObject* item_value() {
+    // The next value where it is one of the most common, which open nothing. Where it is none of them, nullptr, and
+    // nothing was read.
+    [[gnu::always_inline]] PyObject* common_value() {
+        const std::size_t room = left();
+        if (room < 2) return nullptr;
+        switch (static_cast<std::uint8_t>(*at_)) {
+        case kStrAscii | kRemember: {
+            std::size_t size = 0;
+            PyObject* str = nullptr;
+            if (!small_text(at_, room, str, size)) return nullptr;
+            at_ += size;
+            return remembered(str, true);
+        }
+        case kRef: {
+            const auto number = static_cast<std::size_t>(at_[1]);
+            if (number >= 0x80 || number >= remembered_.size() || !remembered_[number]) return nullptr;
+            at_ += 2;
+            return Py_NewRef(whole_enough(remembered_[number]));
+        }
+        default: {
+            std::size_t size = 0;
+            PyObject* made = nullptr;
+            if (!small_value(at_, room, made, size)) return nullptr;
+            at_ += size;
+            return made;
+        }
+        }
+    }
+    // As value(), and quicker for what is common.
+    [[gnu::always_inline]] PyObject* item_value() {
         const std::byte* const from = at_;
         PyObject* const common = common_value();
         return common || at_ != from ? common : value();
-    }
-
-    // Reads nothing where it is none of them, or too near to the end to tell without a look at each byte.
-    [[gnu::always_inline]] PyObject* common_value() noexcept {
-        if (left() < 9) return nullptr;
-        const std::byte* const from = at_ + 1;
-        switch (static_cast<std::uint8_t>(*at_)) {
-        case kInt8:
-            at_ += 2;
-            return PyLong_FromLong(static_cast<std::int8_t>(*from));
-        case kInt32: {
-            std::int32_t v = 0;
-            std::memcpy(&v, from, 4);
-            at_ += 5;
-            return PyLong_FromLong(v);
-        }
-        case kFloat: {
-            double v = 0;
-            std::memcpy(&v, from, 8);
-            at_ += 9;
-            return PyFloat_FromDouble(v);
-        }
-        case kStrAscii: {
-            const auto length = static_cast<std::size_t>(*from);
-            if (length < 2 || length >= 0x80 || length > left() - 2) return nullptr;
-            at_ += length + 2;
-            PyObject* const str = PyUnicode_New(static_cast<Py_ssize_t>(length), 0x7F);
-            if (str) std::memcpy(PyUnicode_1BYTE_DATA(str), from + 1, length);
-            return str;
-        }
-        default:
-            return nullptr;
-        }
     }
 
     PyObject* value() {
@@ -441,8 +498,11 @@ private:
         const char* const data = reinterpret_cast<const char*>(at_);
         at_ += size;
         for (std::uint64_t i = 0; i < references; ++i) {
-            const PyRef reference(value());  // never a container, so never without an exception
-            if (!reference) return malformed();
+            const PyRef reference(value());
+            if (!reference) {
+                goes_on_ = false;  // a container is not written here
+                return malformed();
+            }
             if (PyList_Append(reference_list.get(), reference.get()) < 0) return nullptr;
         }
         return load_pickled(context_, data, static_cast<Py_ssize_t>(size), reference_list.get(),
@@ -488,6 +548,7 @@ private:
         if (frames_.push({made.get(), nullptr, 0, size, number, static_cast<std::uint8_t>(kind), plan,
                           declared, named})) {
             made.release();
+            goes_on_ = true;
         } else {
             PyErr_NoMemory();
         }
@@ -554,7 +615,7 @@ private:
     }
 
     // Reads items of the innermost open container for as long as they open none of their own. The container where
-    // that made it whole; nullptr otherwise, with an exception or without.
+    // that made it whole; nullptr as value().
     PyObject* fill(Frame& frame) {  // whoever opens a container moves `frame`
         switch (frame.kind) {
         case kTuple:
@@ -607,8 +668,7 @@ private:
         return failed;
     }
 
-    // Puts one item (taken over) into the open container. The container where that made it whole; nullptr
-    // otherwise, with an exception or without.
+    // Puts one item (taken over) into the open container. The container where that made it whole; nullptr as value().
     PyObject* deliver(PyObject* item) {
         Frame& frame = frames_.back();
         switch (frame.kind) {
@@ -618,6 +678,7 @@ private:
         case kDict:
             if (!frame.key) {
                 frame.key = item;
+                goes_on_ = true;
                 return nullptr;
             } else {
                 const PyRef mine(item);
@@ -656,7 +717,9 @@ private:
         default:  // kTuple; the parts of a range; arguments
             PyTuple_SET_ITEM(frame.obj, frame.pos, item);
         }
-        return ++frame.pos < frame.size ? nullptr : close(frame);
+        if (++frame.pos == frame.size) return close(frame);
+        goes_on_ = true;
+        return nullptr;
     }
 
     // The innermost container, which has all of its items.
@@ -674,6 +737,7 @@ private:
         return finished(whole, done.number);
     }
 
+    bool goes_on_ = false;  // there is no exception: the innermost open container is next
     Context& context_;
     Parcel& parcel_;
     const std::byte* at_;
@@ -685,6 +749,11 @@ private:
 
 }  // namespace
 
-PyObject* decode(Context& context, Parcel& parcel) { return Decoder(context, parcel).run(); }
+PyObject* decode(Context& context, Parcel& parcel) {
+    PyObject* made = nullptr;
+    std::size_t size = 0;
+    if (parcel.size > 0 && small_value(parcel.data, parcel.size, made, size)) return made;
+    return Decoder(context, parcel).run();
+}
 
 }  // namespace interpchannels

@@ -9,6 +9,8 @@
 namespace interpchannels {
 namespace {
 
+constexpr std::size_t kVarintMax = 10;
+
 // An int of 64 bits: true and its value. Never fails.
 bool small_int(PyObject* obj, long long& value) noexcept {
     auto* const as_long = reinterpret_cast<PyLongObject*>(obj);
@@ -19,6 +21,16 @@ bool small_int(PyObject* obj, long long& value) noexcept {
     int overflow = 0;
     value = PyLong_AsLongLongAndOverflow(obj, &overflow);
     return overflow == 0;
+}
+
+std::size_t varint_at(std::uint64_t n, std::byte* at) noexcept {
+    std::size_t size = 0;
+    while (n >= 0x80) {
+        at[size++] = static_cast<std::byte>(n | 0x80);
+        n >>= 7;
+    }
+    at[size++] = static_cast<std::byte>(n);
+    return size;
 }
 
 std::size_t put_small_int(std::byte* at, long long value) noexcept {
@@ -64,7 +76,7 @@ template <bool kInside>
         if (length >= 0x80 || (kInside && length > 1 && !met_once(obj))) return 0;
         at[0] = std::byte{kStrAscii};
         at[1] = static_cast<std::byte>(length);
-        std::memcpy(at + 2, PyUnicode_1BYTE_DATA(obj), length);
+        copy_payload(at + 2, reinterpret_cast<const std::byte*>(PyUnicode_1BYTE_DATA(obj)), length);
         return length + 2;
     }
     if (type == &PyFloat_Type) return put_double(at, obj);
@@ -73,7 +85,7 @@ template <bool kInside>
         if (length >= 0x80 || (kInside && length > 1 && !met_once(obj))) return 0;
         at[0] = std::byte{kBytes};
         at[1] = static_cast<std::byte>(length);
-        std::memcpy(at + 2, PyBytes_AS_STRING(obj), length);
+        copy_payload(at + 2, reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(obj)), length);
         return length + 2;
     }
     if (obj == Py_None) {
@@ -184,12 +196,8 @@ bool Encoder::put(const void* data, std::size_t n) {
 }
 
 bool Encoder::put_varint(std::uint64_t n) {
-    if (!reserve(10)) return false;
-    while (n >= 0x80) {
-        base_[size_++] = static_cast<std::byte>(n | 0x80);
-        n >>= 7;
-    }
-    base_[size_++] = static_cast<std::byte>(n);
+    if (!reserve(kVarintMax)) return false;
+    size_ += varint_at(n, base_ + size_);
     return true;
 }
 
@@ -481,43 +489,58 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
             return remembered_[static_cast<std::size_t>(known)].unfinished ? raise_contains_itself(obj)
                                                                            : refer(known);
         }
-        if (mark) {
-            number = static_cast<std::int64_t>(remembered_.size()) - 1;
-            remembered_.back().unfinished = tag == kRange || tag == kFrozenSet;
-        }
+        if (mark) number = static_cast<std::int64_t>(remembered_.size()) - 1;
     }
-    if (!put_tag(tag | mark)) return kError;
-    if (counted && !put_varint(static_cast<std::uint64_t>(size))) return kError;
-    if (size == 0) {
-        if (number >= 0) remembered_.back().unfinished = false;
-        return kLeaf;
+    if (!reserve(1 + kVarintMax)) return kError;
+    base_[size_++] = static_cast<std::byte>(tag | mark);
+    if (counted) size_ += varint_at(static_cast<std::uint64_t>(size), base_ + size_);
+    if (size == 0) return kLeaf;
+
+    // Most are small and flat, and done without a frame.
+    Py_ssize_t pos = 0;
+    PyRef iterator;
+    switch (tag) {
+    case kTuple:
+        pos = small_items(reinterpret_cast<PyTupleObject*>(obj)->ob_item, size);
+        if (pos == size) return kLeaf;
+        break;
+    case kList:
+        pos = small_items(reinterpret_cast<PyListObject*>(obj)->ob_item, size);
+        if (pos == size) return kLeaf;
+        break;
+    case kDict: {
+        const Step step = plain_pairs(obj, pos);
+        if (step != kPushed) return step;
+        break;
     }
-    PyObject* iterator = nullptr;
-    if (tag == kSet || tag == kFrozenSet) {
-        iterator = PyObject_GetIter(obj);
+    case kSet:
+    case kFrozenSet:
+        iterator = PyRef(PyObject_GetIter(obj));
         if (!iterator) return kError;
+        break;
+    default:
+        break;
     }
+    if (mark) remembered_[static_cast<std::size_t>(number)].unfinished = tag == kRange || tag == kFrozenSet;
     Frame frame{};
     frame.obj = obj;
-    frame.pending = iterator;
+    frame.pending = iterator.get();
+    frame.pos = pos;
     frame.size = size;
     frame.number = number;
     frame.kind = tag;
-    const Step step = open(frame);
-    Py_XDECREF(iterator);
-    return step;
+    return open(frame);
 }
 
-Encoder::Step Encoder::open(Frame frame) {
+Encoder::Step Encoder::open(const Frame& frame) {
+    if (!frames_.push(frame)) {
+        PyErr_NoMemory();
+        return kError;
+    }
     Py_INCREF(frame.obj);
     Py_XINCREF(frame.pending);
     Py_XINCREF(frame.dict);
-    if (frames_.push(frame)) return kPushed;
-    Py_DECREF(frame.obj);
-    Py_XDECREF(frame.pending);
-    Py_XDECREF(frame.dict);
-    PyErr_NoMemory();
-    return kError;
+    return kPushed;
 }
 
 void Encoder::pop() noexcept {
@@ -620,29 +643,36 @@ Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
             const PyRef item(std::exchange(frame.pending, nullptr));
             const Step step = value(item.get());  // may move `frame`
             if (step != kLeaf) return step;
-            Py_CLEAR(frames_.back().key);
             continue;
         }
         Py_CLEAR(frame.key);
-        PyObject* key = nullptr;
-        PyObject* item = nullptr;
-        const bool changed = PyDict_GET_SIZE(dict) != frame.size;
-        if (!changed && !PyDict_Next(dict, &frame.pos, &key, &item)) return kLeaf;
-        if (changed) {
+        if (PyDict_GET_SIZE(dict) != frame.size) {
             PyErr_SetString(PyExc_RuntimeError, "dict changed size while it was being sent");
             return kError;
         }
-        if (is_plain(key) && is_plain(item)) {
-            Step step = plain(key);
-            if (step == kLeaf) step = plain(item);
-            if (step != kLeaf) return step;
-            continue;
-        }
+        const Step done = plain_pairs(dict, frame.pos);
+        if (done != kPushed) return done;
+        PyObject* key = nullptr;
+        PyObject* item = nullptr;
+        if (!PyDict_Next(dict, &frame.pos, &key, &item)) return kLeaf;
         frame.key = Py_NewRef(key);
         frame.pending = Py_NewRef(item);
         const Step step = value(key);
         if (step != kLeaf) return step;
     }
+}
+
+// The pairs from `pos` on, as long as both parts are plain: then nothing can change the dict. kPushed: there are more.
+Encoder::Step Encoder::plain_pairs(PyObject* dict, Py_ssize_t& pos) {
+    PyObject* key = nullptr;
+    PyObject* item = nullptr;
+    for (Py_ssize_t next = pos; PyDict_Next(dict, &next, &key, &item); pos = next) {
+        if (!is_plain(key) || !is_plain(item)) return kPushed;
+        Step step = plain(key);
+        if (step == kLeaf) step = plain(item);
+        if (step != kLeaf) return step;
+    }
+    return kLeaf;
 }
 
 // Writes items of the frame until one opens a frame of its own (kPushed) or it is done (kLeaf).

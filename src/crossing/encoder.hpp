@@ -109,6 +109,7 @@ private:
     Step registry(PyObject* obj);
     Py_ssize_t small_items(PyObject* const* items, Py_ssize_t count) noexcept;
     Step pairs(Frame& frame, PyObject* dict);
+    Step plain_pairs(PyObject* dict, Py_ssize_t& pos);
     void pop() noexcept;
 
     // instances.cpp
@@ -120,7 +121,7 @@ private:
     Step reduced(PyObject* obj, const ClassPlan& plan, std::uint8_t mark, std::int64_t number);
     Step registered_object(PyObject* obj, const ClassPlan& plan, std::uint8_t mark, std::int64_t number);
     Step open_part(PyObject* obj, PyObject* part, const ClassPlan& plan, std::int64_t number, Tag kind);
-    Step open(Frame frame);
+    Step open(const Frame& frame);
     Step raise_contains_itself(PyObject* obj);
 
     // not_shareable.cpp
