@@ -96,6 +96,7 @@ def per_operation(batch: Batch, seconds: float, least: int = 8) -> float:
 
 def fitting(batch: Batch, seconds: float, least: int) -> int:
     """How many times fit into `seconds`; at least one."""
+    batch(1)  # the first one also waits until the other side is there
     count = least
     while (took := batch(count)) < seconds / 8:
         count *= 4

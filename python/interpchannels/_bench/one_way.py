@@ -55,11 +55,10 @@ def _batches(batch: list[float]) -> Callable[[float], float]:
         with ends.interpreter(far.produce_batches, batch) as (orders, items):
 
             def take(count: int) -> float:
-                left = (
-                    -(-(count + 1) // _BATCH) * _BATCH
-                )  # whole batches, so that none is left over
-                orders.send(left)
-                left -= len(items.recv_many(_BATCH))
+                # Whole batches, so that none is left over; the clock starts at the first of them.
+                wanted = -(-count // _BATCH) * _BATCH
+                orders.send(wanted + _BATCH)
+                left = wanted + _BATCH - len(items.recv_many(_BATCH))
                 started, counted = time.perf_counter(), left
                 while left > 0:
                     left -= len(items.recv_many(_BATCH))
