@@ -26,30 +26,31 @@ PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
 class Effort:
     """How much work a run is worth.
 
-    repetitions: the most samples of a case. seconds: about how long a sample takes where it is many small operations.
+    repetitions: the samples of a case; few: those of one that takes long. seconds: about how long a sample takes where it is many small operations.
     share: of a job that has a size of its own (files, channels, seconds of waiting); 1 is all of it.
     """
 
     repetitions: int
+    few: int
     seconds: float
     share: float
 
 
-FULL = Effort(11, 0.05, 1.0)
-QUICK = Effort(3, 0.008, 0.1)
+FULL = Effort(11, 7, 0.05, 1.0)
+QUICK = Effort(3, 1, 0.008, 0.1)
 
 
 @dataclass(eq=False)
 class Case:
     """One way of doing something.
 
-    name: what is done, a colon, and who does it. measure: takes one sample. most: for what takes too long to be
-    repeated often.
+    name: what is done, a colon, and who does it. measure: takes one sample. most: of a case that takes long, the most
+    samples; None where it doesn't.
     """
 
     name: str
     measure: Callable[[Effort], Figures]
-    most: int = 1000
+    most: int | None = None
     samples: dict[str, list[float]] = field(default_factory=dict)
 
     @property
@@ -57,7 +58,7 @@ class Case:
         return self.name.rpartition(": ")[2]
 
     def repetitions(self, effort: Effort) -> int:
-        return min(self.most, effort.repetitions)
+        return effort.repetitions if self.most is None else min(self.most, effort.few)
 
     def sample(self, effort: Effort) -> None:
         for figure, value in self.measure(effort).items():
