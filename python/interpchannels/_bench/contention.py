@@ -20,9 +20,11 @@ def rows() -> Iterator[Row]:
     single = _cell("contention: 1 to 1", lambda count: _run(count, 1, 1))
     for senders, receivers in ((4, 1), (1, 4), (4, 4)):
         ours = _cell(f"contention: {senders} to {receivers}", _crowd(senders, receivers))
-        yield Row(f"{senders} to {receivers}, over 1 to 1", ours, [single], 1 / 0.5, 1 / 0.8)
-    pairs = _cell("contention: two channels, 1 to 1 each", lambda count: _run(count, 1, 1, 2))
-    yield Row("two channels and pairs, over one", pairs, [single], 1.0)
+        yield Row(
+            f"{senders} to {receivers}, each an interpreter", ours, [single], 1 / 0.5, 1 / 0.8
+        )
+    pairs = _cell("contention: two pairs", lambda count: _run(count, 1, 1, 2))
+    yield Row("two pairs on two channels", pairs, [single], 1.0)
 
 
 def _cell(name: str, run: Callable[[int], float]) -> Cell:

@@ -37,15 +37,16 @@ class Queues:
     every installation has.
     """
 
+    name = "interpreters.Queue"
+
     def __init__(self) -> None:
         if OLD:
             raise LookupError("CPython's Queue: 3.12 has none")
         self._module = "concurrent.interpreters" if PUBLIC else "test.support.interpreters.queues"
-        self.name = f"{self._module}.Queue"
         try:
             library: Any = importlib.import_module(self._module)
         except ImportError as problem:
-            raise LookupError(f"{self.name}: {problem}") from problem
+            raise LookupError(f"{self._module}: {problem}") from problem
         # 3.13's would pickle without syncobj.
         self._create = library.create_queue if PUBLIC else partial(library.create, syncobj=True)
 

@@ -26,8 +26,9 @@ PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
 class Effort:
     """How much work a run is worth.
 
-    repetitions: the samples of a case; few: those of one that takes long. seconds: about how long a sample takes where it is many small operations.
-    share: of a job that has a size of its own (files, channels, seconds of waiting); 1 is all of it.
+    repetitions: the samples of a case; few: the most of one that takes long. seconds: about how long a sample takes
+    where it is many small operations. share: of a job that has a size of its own (files, channels, seconds of
+    waiting); 1 is all of it.
     """
 
     repetitions: int

@@ -52,7 +52,7 @@ def plot(sections: Sequence[Section], summary: str) -> str:
 def _ratio(row: Row) -> _Bar:
     assert row.value is not None
     peer = row.peer
-    beside = f"beside {peer.case.who}" if peer else ""
+    beside = f"beside {peer.case.who}" if peer and peer.case.who not in row.name else ""
     return _Bar(row.name, beside, row.value, row.commit, row.moonshot, row.holds, _text(row))
 
 

@@ -47,14 +47,14 @@ def rows() -> Iterator[Row]:
     )
     yield Row(f"{name}, p99", Cell(ours, P99), [Cell(theirs, P99)], 1 / 100)
 
-    name = "round trip, the peer thinks 200 µs"
+    name = "round trip, peer thinks 200 µs"
     ours = Case(f"{name}: package", _thinking, most=7)
     if futex.helper():
-        peer, theirs = "a bare futex", Case(f"{name}: bare futex in C++", _futex, most=7)
+        theirs = Case(f"{name}: bare futex in C++", _futex, most=7)
     else:
-        peer, theirs = "an eventfd", Case(f"{name}: os.eventfd", _eventfd, most=7)
+        theirs = Case(f"{name}: os.eventfd", _eventfd, most=7)
     if futex.helper() or hasattr(os, "eventfd"):
-        yield Row(f"{name}, {peer}", Cell(ours, MEDIAN), [Cell(theirs, MEDIAN)], 1.1, 1.0)
+        yield Row(f"{name}, {theirs.who}", Cell(ours, MEDIAN), [Cell(theirs, MEDIAN)], 1.1, 1.0)
     yield Row("CPU of the waiter in such a round", Cell(ours, CPU), commit=20e-6)
 
 
