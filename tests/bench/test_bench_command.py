@@ -37,7 +37,15 @@ def test_one_row_with_all_its_files(tmp_path):
     written = json.loads(data.read_text("utf-8"))
     assert written["quick"] is True
     assert written["seconds"] > 0
-    for key in ("cpu", "cores", "python", "interpchannels", "commit", "system"):
+    for key in (
+        "cpu",
+        "cores",
+        "python",
+        "interpchannels",
+        "commit",
+        "system",
+        "waited for a core",
+    ):
         assert key in written["machine"]
     (row,) = written["rows"]
     assert row["name"] == ROW

@@ -12,6 +12,8 @@ from interpchannels._progress import Progress
 # What takes long to import, or wants a module that a CPython may lack, is imported by run(): this file is also read by
 # those who want the demo.
 
+_BUSY = 0.05
+
 
 def add_command(commands: Any) -> None:
     """Adds the command and its options to argparse's subparsers."""
@@ -57,14 +59,19 @@ def run(options: argparse.Namespace) -> int:
     summary = machine.summary(described)
     print(summary, flush=True)
     started = time.monotonic()
+    waits = machine.Waits()
     interrupted = False
     try:
         _measure(sections, effort)
     except KeyboardInterrupt:
         interrupted = True
     seconds = time.monotonic() - started
+    share = described["waited for a core"] = waits.share
 
-    print(f"medians of up to {effort.repetitions} samples; {seconds:.0f} s in all\n")
+    print(f"medians of up to {effort.repetitions} samples; {seconds:.0f} s in all")
+    if share is not None and share > _BUSY:
+        print(f"NOT QUIET: {share:.0%} of the time the bench waited for a core that others had")
+    print()
     print(*report.table(sections), sep="\n")
     if options.json:
         data = report.as_json(sections, described, options.quick, seconds)

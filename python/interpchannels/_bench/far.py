@@ -92,29 +92,31 @@ def consume_all(ready: SendChannel[Any], items: RecvChannel[Any]) -> None:
     ready.send((count, perf_counter()))
 
 
-def _offer(orders: Iterable[tuple[int, int]], send: Callable[[int], object]) -> None:
+def _offer(
+    orders: Iterable[tuple[int, int]], send: Callable[[int], object], wait: Callable[[], object]
+) -> None:
     """For each (count, interval) sends that many messages at given times, that many nanoseconds apart.
 
     A message is the time at which it ought to be sent; one that is late is sent at once, and the next ones keep to
-    their times. The wait lets other threads of this interpreter run.
+    their times. `wait` is called again and again until it is time.
     """
     for count, interval in orders:
         due = perf_counter_ns()
         for _ in repeat(None, count):
             while perf_counter_ns() < due:
-                os.sched_yield()
+                wait()
             send(due)
             due += interval
 
 
 def offer_ints(orders: RecvChannel[tuple[int, int]], items: SendChannel[int]) -> None:
-    """Offers messages as each order says."""
-    _offer(orders, items.send)
+    """Offers messages as each order says. It keeps its core meanwhile, since it has an interpreter of its own."""
+    _offer(orders, items.send, lambda: None)
 
 
 def thread_offer(orders: "SimpleQueue[tuple[int, int] | None]", items: "SimpleQueue[int]") -> None:
-    """`offer_ints` for a thread."""
-    _offer(iter(orders.get, None), items.put)
+    """`offer_ints` for a thread, which has to let the receiver run meanwhile."""
+    _offer(iter(orders.get, None), items.put, os.sched_yield)
 
 
 def block(items: RecvChannel[Any], threads: int) -> None:

@@ -42,6 +42,34 @@ def summary(machine: dict[str, object]) -> str:
     return f"{where}; {what}"
 
 
+class Waits:
+    """What the calling thread has waited for a core since this was made, where the system counts that.
+
+    A run on a machine that has other work is seen by it: what needs two cores is slowed by more than its peer.
+    """
+
+    def __init__(self) -> None:
+        self._before = _scheduled()
+
+    @property
+    def share(self) -> float | None:
+        """Of the time in which the thread wanted to run, from 0 to 1."""
+        now = _scheduled()
+        if self._before is None or now is None:
+            return None
+        ran, waited = (after - before for after, before in zip(now, self._before, strict=True))
+        return waited / max(1, ran + waited)
+
+
+def _scheduled() -> tuple[int, int] | None:
+    """The nanoseconds that this thread has run, and that it has waited for a core."""
+    lines = _lines("/proc/thread-self/schedstat")
+    if not lines:
+        return None
+    ran, waited, _ = lines[0].split()
+    return int(ran), int(waited)
+
+
 def _cpu_model() -> str | None:
     for line in _lines("/proc/cpuinfo"):
         if line.startswith(("model name", "Model")):
