@@ -25,7 +25,8 @@ using Clock = std::chrono::steady_clock;
 struct alignas(64) Direction {
     std::atomic<std::uint32_t> sent{0};
 
-    static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t), "the kernel looks at the word itself");
+    static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t),
+                  "the kernel looks at the word itself");
 
     void send() {
         sent.fetch_add(1, std::memory_order_release);  // pairs with the acquire in receive()
