@@ -4,12 +4,12 @@ Start-up counts on all sides. The silent processes are what the machine can give
 """
 
 import io
-import sysconfig
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from interpchannels._demo import job, peers, run_channels
+from interpchannels._demo.cli import find
 from interpchannels._demo.job import Run, Tally
 from interpchannels._progress import Progress
 
@@ -20,7 +20,6 @@ from .rows import Row
 _WORKERS = 2
 _WORK = "work without start-up"
 _FEW = 40
-_NOT_OF_THE_JOB = {"site-packages", "dist-packages", "test", "tests", "idlelib"}
 
 
 def rows() -> Iterator[Row]:
@@ -36,10 +35,8 @@ def rows() -> Iterator[Row]:
 
 
 def _paths(effort: Effort) -> list[str]:
-    """The standard library's own modules without its tests, or some of them; all in the system's memory."""
-    root = Path(sysconfig.get_path("stdlib"))
-    found = sorted(root.rglob("*.py"))
-    paths = [str(p) for p in found if _NOT_OF_THE_JOB.isdisjoint(p.relative_to(root).parts)]
+    """The standard library, as the demo's default is, or some of its files; all in the system's memory."""
+    paths = find()
     if effort.share < 1:
         paths = paths[:: max(1, len(paths) // _FEW)]
     for path in paths:

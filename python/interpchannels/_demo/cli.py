@@ -17,6 +17,7 @@ EXIT_DIFFERENT = 1
 EXIT_INTERRUPTED = 130
 
 _MOST_WORKERS = 256
+_EVERY_MODULE = "**/*.py"
 # Folders in the standard library's own that aren't part of it.
 _NOT_STANDARD = {"site-packages", "dist-packages"}
 
@@ -41,7 +42,7 @@ def add_command(commands: Any) -> None:
     )
     demo.add_argument(
         "--glob",
-        default="**/*.py",
+        default=_EVERY_MODULE,
         metavar="PATTERN",
         help="which files under DIR (default: **/*.py)",
     )
@@ -58,7 +59,7 @@ def add_command(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """0, 1 (results differ) or 130 (Ctrl-C); exits with 2 where the input is bad."""
     try:
-        paths = _find(options.dir, options.glob)
+        paths = find(options.dir, options.glob)
     except ValueError as problem:
         options.parser.error(str(problem))
     return _demo(paths, options.workers, options.top)
@@ -96,8 +97,11 @@ def _demo(paths: Sequence[str], workers: int, top: int) -> int:
     return 0
 
 
-def _find(folder: str | None, pattern: str) -> list[str]:
-    """The paths of the files that match, sorted. ValueError says what is wrong with the folder or the pattern."""
+def find(folder: str | None = None, pattern: str = _EVERY_MODULE) -> list[str]:
+    """The paths of the files that match, sorted; without a folder, of the standard library.
+
+    ValueError says what is wrong with the folder or the pattern.
+    """
     if folder == "":
         raise ValueError("DIR is empty")
     root = Path(sysconfig.get_path("stdlib") if folder is None else folder)
