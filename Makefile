@@ -27,7 +27,7 @@ RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),LD_PRELOAD="$$($${C
 CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo bench test venv engine-tests pytest conformance lint lint-venv format wheel clean
+.PHONY: help build demo bench bench-peers counts test venv engine-tests pytest conformance lint lint-venv format wheel clean
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,12 @@ bench: build  ## the package and the engine beside their peers
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
 	@$(RUN) '$(PY)' bench/package/run.py $(ARGS)
 	@if [ -x $(BUILD)/engine_bench ]; then $(BUILD)/engine_bench; fi
+
+bench-peers: PRESET = bench
+bench-peers:  ## the engine beside channels of Rust, Go and C++, in the same shapes
+	@$(CONFIGURE) >/dev/null
+	@$(CMAKE) --build $(BUILD) --target bench_peers --parallel $(JOBS)
+	@'$(PY)' bench/peers/run.py --programs $(BUILD) --into $(BUILDS)/peers $(ARGS)
 
 test: engine-tests pytest  ## sets up all that the tests need and runs them
 
