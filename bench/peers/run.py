@@ -35,16 +35,21 @@ class Program:
 
     def run(self, rows: Sequence[str]) -> str | None:
         """Runs the rows once; says what went wrong."""
+        trouble = None
         try:
             done = subprocess.run(
-                [*self.command, *rows], stdout=subprocess.PIPE, text=True, timeout=_SECONDS
+                [*self.command, *rows], stdout=subprocess.PIPE, timeout=_SECONDS
             )
-        except subprocess.TimeoutExpired:
-            return f"not done within {_SECONDS} s"
-        for line in done.stdout.splitlines():
+            output = done.stdout
+            if done.returncode:
+                trouble = f"ended with status {done.returncode}"
+        except subprocess.TimeoutExpired as stopped:
+            output = stopped.stdout or b""
+            trouble = f"not done within {_SECONDS} s"
+        for line in output.decode().splitlines():
             row = json.loads(line)
             self.samples.setdefault(row["shape"], []).extend(row["samples"])
-        return f"ended with status {done.returncode}" if done.returncode else None
+        return trouble
 
 
 def main() -> None:

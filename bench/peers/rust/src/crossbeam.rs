@@ -1,13 +1,13 @@
 //! crossbeam-channel. A select is built for each operation, as its own benchmark does it.
 
-use crate::shapes::Peer;
+use crate::shapes::{Peer, Selects};
 use crossbeam_channel::{bounded, unbounded, Receiver, Select, Sender};
 
 pub struct Crossbeam;
 
 impl Peer for Crossbeam {
     const NAME: &'static str = "crossbeam-channel";
-    const SELECTS: bool = true;
+    const SELECTS: Selects = Selects::Always;
     type Sender = Sender<u64>;
     type Receiver = Receiver<u64>;
 

@@ -1,13 +1,13 @@
 //! kanal. It has no select.
 
-use crate::shapes::Peer;
+use crate::shapes::{Peer, Selects};
 use kanal::{bounded, unbounded, Receiver, Sender};
 
 pub struct Kanal;
 
 impl Peer for Kanal {
     const NAME: &'static str = "kanal";
-    const SELECTS: bool = false;
+    const SELECTS: Selects = Selects::Never;
     type Sender = Sender<u64>;
     type Receiver = Receiver<u64>;
 

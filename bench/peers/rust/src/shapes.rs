@@ -3,10 +3,18 @@
 use std::thread;
 use std::time::Instant;
 
+#[derive(PartialEq)]
+pub enum Selects {
+    Never,
+    /// With one selecting receiver.
+    Alone,
+    Always,
+}
+
 /// A crate's channel. Its two halves are cloned for each thread.
 pub trait Peer {
     const NAME: &'static str;
-    const SELECTS: bool;
+    const SELECTS: Selects;
     type Sender: Clone + Send;
     type Receiver: Clone + Send;
 
@@ -74,7 +82,11 @@ impl Row {
 }
 
 pub fn possible<P: Peer>(row: &Row) -> bool {
-    P::SELECTS || !row.selects()
+    match row.kind {
+        Kind::SelectRecv => P::SELECTS != Selects::Never,
+        Kind::SelectBoth => P::SELECTS == Selects::Always,
+        _ => true,
+    }
 }
 
 fn send<P: Peer>(sender: P::Sender, messages: u64) {
