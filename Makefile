@@ -34,7 +34,7 @@ help:  ## this list
 	@echo
 	@echo '  PYTHON=…  the CPython: a path, or a version such as 3.12 (default: the newest here)'
 	@echo '  PRESET=…  a preset of CMakePresets.json (default: release)'
-	@echo '  ARGS=…    for demo, bench and conformance;  PYTEST_ARGS=…  for test and pytest'
+	@echo '  ARGS=…    for demo, bench, bench-peers, counts and conformance;  PYTEST_ARGS=…  for test and pytest'
 
 build:  ## the importable package, in build/<python>-<preset>/python
 	@$(CONFIGURE) >/dev/null
@@ -54,6 +54,10 @@ bench-peers:  ## the engine beside channels of Rust, Go and C++, in the same sha
 	@$(CONFIGURE) >/dev/null
 	@$(CMAKE) --build $(BUILD) --target bench_peers --parallel $(JOBS)
 	@'$(PY)' bench/peers/run.py --programs $(BUILD) --into $(BUILDS)/peers $(ARGS)
+
+counts: build  ## instructions of a send and a receive (valgrind), beside those that are kept; ARGS=--update keeps these
+	@tools/need-valgrind
+	@'$(PY)' bench/counts/run.py --build $(BUILD) $(ARGS)
 
 test: engine-tests pytest  ## sets up all that the tests need and runs them
 
