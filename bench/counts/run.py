@@ -73,7 +73,9 @@ def _say(name: str, count: dict[str, float], known: dict[str, float] | None) -> 
         print(line)
         return False
     ratio = count[_OURS] / known[_OURS]
-    verdict = "GROWN" if ratio > _LIMIT else "less: --update keeps the gain" if ratio < 0.95 else "ok"
+    verdict = (
+        "GROWN" if ratio > _LIMIT else "less: --update keeps the gain" if ratio < 0.95 else "ok"
+    )
     print(f"{line}; kept: {known[_OURS]:.1f}, {ratio - 1:+.2%}: {verdict}")
     return ratio > _LIMIT
 

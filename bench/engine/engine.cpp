@@ -133,4 +133,6 @@ private:
 }  // namespace
 }  // namespace interpchannels::bench
 
-int main(int argc, char** argv) { return interpchannels::bench::bench_main<interpchannels::bench::Engine>(argc, argv); }
+int main(int argc, char** argv) {
+    return interpchannels::bench::bench_main<interpchannels::bench::Engine>(argc, argv);
+}

@@ -32,9 +32,10 @@ public:
 
     // Nanoseconds a message; a round trip is one message.
     double nanos() {
-        const int channels = row_.kind == Kind::kPingPong                                        ? 2
-                             : row_.kind == Kind::kSelectRecv || row_.kind == Kind::kSelectBoth ? row_.senders
-                                                                                                 : 1;
+        const int channels = row_.kind == Kind::kPingPong ? 2
+                             : row_.kind == Kind::kSelectRecv || row_.kind == Kind::kSelectBoth
+                                 ? row_.senders
+                                 : 1;
         for (int i = 0; i < channels; ++i) channels_.push_back(std::make_unique<Peer>(row_.capacity));
         for (auto& channel : channels_) all_.push_back(channel.get());
         const auto start = std::chrono::steady_clock::now();
@@ -68,7 +69,8 @@ private:
         case Kind::kFlow:
             for (int i = 0; i < row_.senders; ++i) start([this] { send(first(), share(row_.senders)); });
             // One receiver is the thread that is here already.
-            for (int i = 1; i < row_.receivers; ++i) start([this] { receive(first(), share(row_.receivers)); });
+            for (int i = 1; i < row_.receivers; ++i)
+                start([this] { receive(first(), share(row_.receivers)); });
             receive(first(), share(row_.receivers));
             break;
         case Kind::kPingPong:
@@ -135,8 +137,8 @@ private:
     }
 
     void check() const {
-        const bool many = row_.kind == Kind::kFlow || row_.kind == Kind::kSelectRecv ||
-                          row_.kind == Kind::kSelectBoth;
+        const bool many =
+            row_.kind == Kind::kFlow || row_.kind == Kind::kSelectRecv || row_.kind == Kind::kSelectBoth;
         const Value senders = many ? static_cast<Value>(row_.senders) : 1;
         const Value each = row_.messages / senders;
         const Value wanted = senders * (each * (each - 1) / 2);

@@ -2,7 +2,9 @@
 
 Builds the peers that can be built here and says what is missing for the others. Then every program
 runs the whole plan (bench/engine/plan.hpp) once in each repetition, so that a slow minute of the
-machine slows them all; what counts is the median.
+machine slows them all; what counts is the median. Where the cores are busy with other work no
+median tells much; then many short runs and their least (`--repetitions 15 --divide 5 --least`) come
+closest to what the machine gives when it is left alone.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -37,9 +39,7 @@ class Program:
         """Runs the rows once; says what went wrong."""
         trouble = None
         try:
-            done = subprocess.run(
-                [*self.command, *rows], stdout=subprocess.PIPE, timeout=_SECONDS
-            )
+            done = subprocess.run([*self.command, *rows], stdout=subprocess.PIPE, timeout=_SECONDS)
             output = done.stdout
             if done.returncode:
                 trouble = f"ended with status {done.returncode}"
@@ -57,9 +57,13 @@ def main() -> None:
     parser.add_argument("--programs", type=Path, required=True, help="where CMake built")
     parser.add_argument("--into", type=Path, required=True, help="where Rust and Go build")
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--divide", type=int, default=1, metavar="N", help="messages by N")
+    parser.add_argument("--least", action="store_true", help="print the least, not the median")
     parser.add_argument("--quick", action="store_true", help="one repetition, a tenth of it all")
     parser.add_argument("--row", metavar="TEXT", default="", help="only rows with this in the name")
-    parser.add_argument("--json", type=Path, help="write the samples there (default: INTO/peers.json)")
+    parser.add_argument(
+        "--json", type=Path, help="write the samples there (default: INTO/peers.json)"
+    )
     options = parser.parse_args()
 
     engine = options.programs.resolve() / "engine_bench"
@@ -67,21 +71,25 @@ def main() -> None:
     rows = [row for row in plan if options.row in row.partition(":")[0]]
     if not rows:
         parser.error(f"no row has {options.row!r} in its name")
-    repetitions = options.repetitions
-    if options.quick:
-        repetitions = 1
-        rows = [f"{head}:{int(n) // 10}" for head, _, n in (row.rpartition(":") for row in rows)]
+    repetitions, divide = (1, 10) if options.quick else (options.repetitions, options.divide)
+    rows = [_divided(row, divide) for row in rows]
 
     programs, missing = _build(options.programs.resolve(), options.into.resolve())
     missing += _run_in_turns(programs, rows, repetitions)
     names = [row.partition(":")[0] for row in rows]
-    _print(programs, names, repetitions)
+    _print(programs, names, repetitions, options.least)
     for note in missing:
         print(f"missing: {note}")
     path = options.json or options.into / "peers.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, programs, rows, missing)
     print(f"every sample: {path}")
+
+
+def _divided(row: str, by: int) -> str:
+    """With fewer messages; as many as up to four threads can share evenly."""
+    head, _, messages = row.rpartition(":")
+    return f"{head}:{max(4, int(messages) // by // 4 * 4)}"
 
 
 # --- building ---
@@ -103,9 +111,7 @@ def _build(built: Path, into: Path) -> tuple[list[Program], list[str]]:
         )
     else:
         missing.append("moodycamel: its header isn't installed (Debian: libconcurrentqueue-dev)")
-    programs.append(
-        Program("mutex+deque", [str(built / "bench_mutex_deque")], "the C++ library's")
-    )
+    programs.append(Program("mutex+deque", [str(built / "bench_mutex_deque")], "the C++ library's"))
     return programs, missing
 
 
@@ -120,7 +126,15 @@ def _rust(into: Path) -> list[Program]:
         raise _Missing(f"{everyone}: there is no cargo (https://rustup.rs)")
     target = into / "cargo"
     manifest = _HERE / "rust" / "Cargo.toml"
-    command = ["cargo", "build", "--quiet", "--release", "--locked", "--manifest-path", str(manifest)]
+    command = [
+        "cargo",
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--manifest-path",
+        str(manifest),
+    ]
     if subprocess.run(command, env=os.environ | {"CARGO_TARGET_DIR": str(target)}).returncode:
         raise _Missing(f"{everyone}: cargo could not build them (see above)")
     versions = {}
@@ -175,17 +189,20 @@ def _run_in_turns(programs: list[Program], rows: Sequence[str], repetitions: int
 # --- what came of it ---
 
 
-def _print(programs: Sequence[Program], names: Sequence[str], repetitions: int) -> None:
+def _print(
+    programs: Sequence[Program], names: Sequence[str], repetitions: int, least: bool
+) -> None:
+    of_samples: Callable[[list[float]], float] = min if least else median
     print(f"{os.cpu_count()} cores, {platform.machine()}; one integer a message, ns a message")
-    print(f"Medians of {repetitions}. The last column: ours over the best peer that keeps FIFO.")
-    table = [["shape/capacity", *(p.who + ("" if p.keeps_fifo else "*") for p in programs), "ratio"]]
+    print(
+        f"{'Least' if least else 'Medians'} of {repetitions}. The last column: ours over the best peer that keeps FIFO."
+    )
+    table = [
+        ["shape/capacity", *(p.who + ("" if p.keeps_fifo else "*") for p in programs), "ratio"]
+    ]
     for name in names:
-        of = {p.who: median(p.samples[name]) for p in programs if p.samples.get(name)}
-        others = [
-            of[p.who]
-            for p in programs
-            if p.who in of and p.keeps_fifo and p.who != _OURS
-        ]
+        of = {p.who: of_samples(p.samples[name]) for p in programs if p.samples.get(name)}
+        others = [of[p.who] for p in programs if p.who in of and p.keeps_fifo and p.who != _OURS]
         ratio = f"{of[_OURS] / min(others):.2f}" if _OURS in of and others else "-"
         cells = [f"{of[p.who]:,.0f}" if p.who in of else "-" for p in programs]
         table.append([name, *cells, ratio])

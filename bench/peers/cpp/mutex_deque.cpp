@@ -35,7 +35,9 @@ public:
     };
 
 private:
-    bool full() const { return capacity_ != kNoLimit && items_.size() >= static_cast<std::size_t>(capacity_); }
+    bool full() const {
+        return capacity_ != kNoLimit && items_.size() >= static_cast<std::size_t>(capacity_);
+    }
     void put(std::uint64_t value) {
         bool wake = false;
         {
