@@ -27,7 +27,7 @@ RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),LD_PRELOAD="$$($${C
 CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo bench test venv engine-tests pytest conformance lint lint-venv format wheel clean
+.PHONY: help build demo bench test venv engine-tests pytest conformance model lint lint-venv format wheel clean
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,10 @@ pytest: venv build  ## the package's tests alone
 
 conformance: build  ## CPython's own tests of _interpchannels, on our module
 	@$(RUN) '$(PY)' tests/conformance/run.py --package-dir '$(BUILD)/python' $(ARGS)
+
+model:  ## the waiting protocols as models, checked by spin, with planted faults (ARGS=waiting: one of them)
+	@tools/need-spin
+	@'$(PY)' tests/model/run --jobs $(JOBS) $(ARGS)
 
 lint-venv:
 	@tools/venv '$(PY)' $(VENV) requirements-lint.txt

@@ -1,0 +1,139 @@
+/*
+ * The fences, on a memory that delays stores (x86-TSO, Owens, Sarkar and Sewell 2009). The other models take memory as
+ * sequentially consistent; this one shows that the places where a store is followed by a load that must not overtake it
+ * have their fence, and that they need it.
+ *
+ * Stands for: the pairs of docs/architecture.md, "Waiting". PAIR 1: Channel::recv, which links and looks at the queue,
+ * and try_send, which publishes and looks at receivers_count_; likewise (other names) Offer::step, which links and looks
+ * for a place, and recv_locked, which makes one and looks at offers_count_. PAIR 2: a wait that arms its word anew while
+ * it is in its group (Offer::wait, recv, Select::wait) and looks whether that has ended, and WaitGroup::end and wake_all.
+ *
+ * Abstracts: each thread's stores go into a buffer of its own, first in, first out, and from there to memory at any
+ * time. An exchange, hence taking a lock, and a fence wait until it is empty; releasing a lock is a store. Nobody loads
+ * what it has in its own buffer. C++ allows more than this memory does; what it allows beyond is excluded by acquire and
+ * release, which are at each place in the code and are not modelled.
+ *
+ * Property: nobody sleeps when the other side has come and gone. Faults: DROP_SLEEPER_FENCE, and DROP_WAKER_FENCE in
+ * pair 1 (in pair 2 the waker takes a lock, which on this memory is a fence).
+ */
+#ifndef PAIR
+#define PAIR 1
+#endif
+#define SLEEPER 0
+#define WAKER 1
+
+#define LISTED 0    /* receivers_count_; PAIR 2: in the group */
+#define CAME 1      /* published_; PAIR 2: ended_ */
+#define LIST_LOCK 2 /* recv_lock; PAIR 2: the group's */
+#define SIDE_LOCK 3 /* send_lock */
+#define WORD 4
+#define WAITING 0
+#define WOKEN 1
+#define PARKED 2
+byte memory[5];
+
+chan buffer0 = [4] of { byte, byte };
+chan buffer1 = [4] of { byte, byte };
+bool asleep;
+
+#define LOCK(buffer, l) atomic { empty(buffer) && memory[l] == 0 -> memory[l] = 1 }
+#define UNLOCK(buffer, l) buffer!l, 0
+
+active proctype Buffer0()
+{
+    byte at, value;
+end:
+    do
+    :: atomic { buffer0?at, value -> memory[at] = value }
+    od
+}
+active proctype Buffer1()
+{
+    byte at, value;
+end:
+    do
+    :: atomic { buffer1?at, value -> memory[at] = value }
+    od
+}
+
+active proctype Sleeper()
+{
+    byte seen;
+#if PAIR == 1
+    LOCK(buffer0, LIST_LOCK);
+    buffer0!LISTED, 1;
+#ifndef DROP_SLEEPER_FENCE
+    empty(buffer0);
+#endif
+    seen = memory[CAME];
+    UNLOCK(buffer0, LIST_LOCK);
+#else
+    /* It is in the group from the wait before, woken for something else, and arms its word under its channel's lock. */
+    LOCK(buffer0, SIDE_LOCK);
+    buffer0!WORD, WAITING;
+    UNLOCK(buffer0, SIDE_LOCK);
+#ifndef DROP_SLEEPER_FENCE
+    empty(buffer0);
+#endif
+    seen = memory[CAME];
+#endif
+    if
+    :: seen != 0 -> goto done
+    :: else
+    fi;
+    /* sleep_until_woken(): a compare-and-exchange, then the kernel compares. */
+    atomic {
+        empty(buffer0) ->
+        if
+        :: memory[WORD] == WAITING -> memory[WORD] = PARKED
+        :: else
+        fi
+    }
+    atomic {
+        if
+        :: memory[WORD] == PARKED -> asleep = true
+        :: else
+        fi
+    }
+    !asleep;
+done:
+    skip
+}
+
+active proctype Waker()
+{
+    bool parked = false;
+    byte seen = 1;
+#if PAIR == 1
+    LOCK(buffer1, SIDE_LOCK);
+    buffer1!CAME, 1;
+    UNLOCK(buffer1, SIDE_LOCK);
+#else
+    LOCK(buffer1, LIST_LOCK);
+    buffer1!CAME, 1;
+    UNLOCK(buffer1, LIST_LOCK);
+#endif
+#ifndef DROP_WAKER_FENCE
+    empty(buffer1);
+#endif
+#if PAIR == 1
+    seen = memory[LISTED];
+#endif
+    if
+    :: seen != 0 ->
+        LOCK(buffer1, LIST_LOCK);
+        atomic { parked = memory[WORD] == PARKED; memory[WORD] = WOKEN }
+        UNLOCK(buffer1, LIST_LOCK);
+        if
+        :: parked -> asleep = false
+        :: else
+        fi
+    :: else
+    fi
+}
+
+active proctype Rest()
+{
+    timeout;
+    assert(!asleep)
+}
