@@ -10,7 +10,7 @@
  * capacity 0 every look is under both locks, hence one step; arming a watch and withdrawing an offer take one lock.
  * A watch's descriptor is its waiter's word: told, it is marked and "unparked". Scenes: two receivers and two
  * senders, of whom one each has a limit; two watches, of whom one may be cancelled at any moment, and two senders; the
- * same and one sender, who has a limit.
+ * same and one sender.
  *
  * Properties, and the faults that show that they are checked:
  *  - At rest no offer stands while a receiver or a watch waits: DROP_TELL, DROP_PASS_ON, DROP_ARM_RECHECK.
@@ -30,7 +30,7 @@
 #define START run Watcher(4, true); run Watcher(5, false); run Sender(2, false, 0); run Sender(3, false, 1)
 #else
 #define PROCESSES 3
-#define START run Watcher(4, true); run Watcher(5, false); run Sender(2, true, 0)
+#define START run Watcher(4, true); run Watcher(5, false); run Sender(2, false, 0)
 #endif
 #include "common.pml"
 
