@@ -49,6 +49,7 @@ private:
         Py_ssize_t size;
         std::int64_t number;  // to be remembered when it is finished, or -1
         std::uint8_t kind;
+        bool seen;  // a list that others may refer to while it is filled
         // Instances (instances.hpp).
         const ClassPlan* plan;  // held by classes_
         Py_ssize_t declared;    // attributes that come without their names
@@ -395,7 +396,8 @@ private:
         PyRef made;
         switch (kind) {
         case kList:
-            made = PyRef(PyList_New(size));
+            // Python code may look at one that others refer to, so it holds what has arrived and no more.
+            made = PyRef(PyList_New(mark ? 0 : size));
             break;
         case kDict:
             made = PyRef(PyDict_New());
@@ -409,6 +411,10 @@ private:
             break;
         default:
             made = PyRef(PyTuple_New(size));
+            // Likewise, but its size is fixed.
+            for (Py_ssize_t i = 0; made && mark && i < size; ++i) {
+                PyTuple_SET_ITEM(made.get(), i, Py_NewRef(Py_None));
+            }
         }
         if (!made) return nullptr;
         // Whole only at the end: made from its parts, or (a frozenset) to be filled while nobody else holds
@@ -420,12 +426,12 @@ private:
             if (!remember(later ? nullptr : made.get())) return nullptr;
         }
         if (size == 0) return made.release();
-        return push(std::move(made), size, number, kind, nullptr, 0, 0);
+        return push(std::move(made), size, number, kind, nullptr, 0, 0, mark);
     }
 
     PyObject* push(PyRef made, Py_ssize_t size, std::int64_t number, int kind, const ClassPlan* plan,
-                   Py_ssize_t declared, Py_ssize_t named) {
-        if (frames_.push({made.get(), nullptr, 0, size, number, static_cast<std::uint8_t>(kind), plan,
+                   Py_ssize_t declared, Py_ssize_t named, bool seen = false) {
+        if (frames_.push({made.get(), nullptr, 0, size, number, static_cast<std::uint8_t>(kind), seen, plan,
                           declared, named})) {
             made.release();
         } else {
@@ -499,7 +505,13 @@ private:
         Frame& frame = frames_.back();
         switch (frame.kind) {
         case kList:
-            PyList_SET_ITEM(frame.obj, frame.pos, item);
+            if (frame.seen) {
+                const int failed = PyList_Append(frame.obj, item);
+                Py_DECREF(item);
+                if (failed < 0) return nullptr;
+            } else {
+                PyList_SET_ITEM(frame.obj, frame.pos, item);
+            }
             break;
         case kDict:
             if (!frame.key) {
@@ -531,18 +543,15 @@ private:
             if (set_attribute(frame, item) < 0) return nullptr;
             break;
         }
-        case kNamedTuple: {
-            PyObject* const none = PyTuple_GET_ITEM(frame.obj, frame.pos);
-            PyTuple_SET_ITEM(frame.obj, frame.pos, item);
-            Py_DECREF(none);
-            break;
-        }
         case kEnum:
         case kRegistered:
             frame.obj = item;
             break;
-        default:  // kTuple; the parts of a range; arguments
+        default: {  // tuples, full of None where others may see them; the parts of a range; arguments
+            PyObject* const none = PyTuple_GET_ITEM(frame.obj, frame.pos);
             PyTuple_SET_ITEM(frame.obj, frame.pos, item);
+            Py_XDECREF(none);
+        }
         }
         if (++frame.pos < frame.size) return nullptr;
 

@@ -91,6 +91,7 @@ private:
     struct Remembered {
         PyObject* obj;    // strong; its number is its index
         bool unfinished;  // one that is made after its parts (range, frozenset), and is open
+        bool open_tuple;  // one that has not all of its items yet
     };
     enum Step : int { kError = -1, kLeaf = 0, kPushed = 1, kIsForeign = 2 };
 
@@ -130,6 +131,7 @@ private:
     // says so in `mark`. -2: an exception is set.
     std::int64_t remember(PyObject* obj, std::uint8_t& mark, bool always = false);
     Step refer(std::int64_t number);
+    Step refer_to_open_tuple(std::int64_t number);
     int rehash();
 
     bool reserve(std::size_t n);
@@ -163,6 +165,10 @@ private:
     PyObject* foreign_ = nullptr;       // strong
     bool explaining_ = false;
     bool registry_failed_ = false;
+    // A tuple contains itself; an object is in the value whose code may run while it is decoded. Not both: the code
+    // could see the tuple, or hash it, before all of its items are there. Pickle makes a tuple from its items.
+    bool tuple_in_itself_ = false;
+    bool has_objects_ = false;
 };
 
 }  // namespace interpchannels

@@ -13,13 +13,22 @@ CASES = {
     "tuple in a frozenset": ("o = Bare(); value = (o, 1); o.x = frozenset([value])", "value in value[0].x"),
     "tuple as a key": ("o = Bare(); value = (o, 1); o.x = {value: 2}", "value[0].x[value] == 2"),
     "named tuple in a set": ("o = Bare(); value = Point(o, 1); o.x = {value}", "value in value[0].x"),
-    "tuple in a tuple in a set": ("o = Bare(); value = (o, 1); o.x = {(value, 3)}", "(value, 3) in value[0].x"),
+    "tuple in a tuple in a set": (
+        "o = Bare(); value = (o, 1); o.x = {(value, 3)}",
+        "(value, 3) in value[0].x",
+    ),
     "tuple in a list first": (
         "o = Hashed(); l = []; value = (l, o, 1); l.append(value); o.x = l; k = {o}; l.append(k)",
         "value[1] in value[0][1]",
     ),
-    "list in an object in a set": ("o = Hashed(); value = [1, {o}, 2]; o.x = value", "len(value) == 3"),
-    "list in an object as a key": ("o = Hashed(); value = [1, {o: 1}, 2]; o.x = value", "len(value) == 3"),
+    "list in an object in a set": (
+        "o = Hashed(); o.x = []; value = [1, {o}, 2]; o.x = value",
+        "len(value) == 3",
+    ),
+    "list in an object as a key": (
+        "o = Hashed(); o.x = []; value = [1, {o: 1}, 2]; o.x = value",
+        "len(value) == 3",
+    ),
     "tuple in an object, later in a set": (
         "o = Bare(); h = Hashed(); value = (o, 1); h.x = value; o.x = [h, {h}]",
         "value[0].x[0] in value[0].x[1]",
