@@ -83,11 +83,11 @@ private:
     bool get_length(std::uint64_t& out) noexcept { return get_varint(out) && out <= left(); }
     template <class T>
     T* take_attachment() noexcept {
-        Attachment* const first = parcel_.attachments;
+        T* const first = attachment_as<T>(parcel_.attachments);
         if (!first) return nullptr;
         parcel_.attachments = first->next;
         first->next = nullptr;
-        return static_cast<T*>(first);
+        return first;
     }
 
     // --- sharing ---
