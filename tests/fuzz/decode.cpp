@@ -78,7 +78,7 @@ void decode_one(Input& in) {
     }
     parcel.reset();
     state.interpreter->drain();
-    PyGC_Collect();
+    collect_sometimes();
 }
 
 }  // namespace

@@ -254,7 +254,7 @@ void round_trip(Input& in) {
     out.reset();
     state.interpreter->drain();
     EXPECT(Interpreter::outstanding_loans() == 0);
-    PyGC_Collect();
+    collect_sometimes();
 }
 
 }  // namespace
