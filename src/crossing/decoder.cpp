@@ -81,6 +81,13 @@ private:
     }
     // A length of things that take at least one byte each of what is left.
     bool get_length(std::uint64_t& out) noexcept { return get_varint(out) && out <= left(); }
+    // A number of items, each of `values` values, that are owed from here on. What is owed takes at least one byte each,
+    // so all containers that are open are no larger together than what is left.
+    bool get_count(std::uint64_t& out, std::uint64_t values = 1) noexcept {
+        if (!get_length(out) || owed_ > left() || out * values > left() - owed_) return false;
+        owed_ += out * values;
+        return true;
+    }
     template <class T>
     T* take_attachment() noexcept {
         T* const first = attachment_as<T>(parcel_.attachments);
@@ -108,6 +115,7 @@ private:
     PyObject* value() {
         std::uint8_t tag = 0;
         if (!get_u8(tag)) return malformed();
+        --owed_;
         const bool mark = (tag & kRemember) != 0;
         switch (tag & ~kRemember) {
         case kNone:
@@ -160,11 +168,12 @@ private:
         case kFrozenSet:
         case kDict: {
             std::uint64_t n = 0;
-            if (!get_length(n)) return malformed();
+            if (!get_count(n, (tag & ~kRemember) == kDict ? 2 : 1)) return malformed();
             return open(tag & ~kRemember, static_cast<Py_ssize_t>(n), mark);
         }
         case kSlice:
         case kRange:
+            owed_ += 3;
             return open(tag & ~kRemember, 3, mark);
         case kRef: {
             std::uint64_t number = 0;
@@ -361,7 +370,7 @@ private:
 
     PyObject* pickled() {
         std::uint64_t references = 0, buffers = 0, size = 0;
-        if (!frames_.empty() || !get_length(references) || !get_length(buffers)) return malformed();
+        if (!frames_.empty() || !get_count(references) || !get_length(buffers)) return malformed();
         const PyRef buffer_list(PyList_New(0));
         const PyRef reference_list(PyList_New(0));
         if (!buffer_list || !reference_list) return nullptr;
@@ -450,28 +459,30 @@ private:
         Py_ssize_t size = 1;
         switch (kind) {
         case kInstance: {
-            if (!get_length(n) || !get_length(pairs)) return malformed();
+            if (!get_count(n) || !get_count(pairs, 2)) return malformed();
             if (n > static_cast<std::uint64_t>(PyTuple_GET_SIZE(plan->names.get()))) return malformed();
             made = PyRef(new_instance(*plan));
             if (!made || (mark && !remember(made.get()))) return nullptr;
             const auto named = static_cast<Py_ssize_t>(n + 2 * pairs);
             size = named + PyTuple_GET_SIZE(plan->slots.get());
+            owed_ += static_cast<std::uint64_t>(size - named);
             if (size == 0) return made.release();
             return push(std::move(made), size, -1, kind, plan, static_cast<Py_ssize_t>(n), named);
         }
         case kNamedTuple:
-            if (!get_length(n)) return malformed();
+            if (!get_count(n)) return malformed();
             made = PyRef(new_named_tuple(*plan, static_cast<Py_ssize_t>(n)));
             if (!made || (mark && !remember(made.get()))) return nullptr;
             if (n == 0) return made.release();
             return push(std::move(made), static_cast<Py_ssize_t>(n), -1, kind, plan, 0, 0);
         case kReduced:
-            if (!get_length(n)) return malformed();
+            if (!get_count(n)) return malformed();
             size = static_cast<Py_ssize_t>(n);
             made = PyRef(PyTuple_New(size));
             if (!made) return nullptr;
             break;
         default:
+            ++owed_;
             break;
         }
         // Whole only at the end.
@@ -572,6 +583,7 @@ private:
     Parcel& parcel_;
     const std::byte* at_;
     const std::byte* const end_;
+    std::uint64_t owed_ = 1;  // values that are still to come
     PodVector<Frame, 16> frames_;
     PodVector<PyObject*, 32> remembered_;
     ClassesInUse classes_;

@@ -74,7 +74,8 @@ private:
         case 1:
             return keep(PyLong_FromLong(static_cast<std::int8_t>(in_.byte())), true);
         case 2: {
-            const auto bytes = some_bytes();
+            auto bytes = some_bytes();
+            bytes.push_back(0);
             return keep(cpython::int_from_bytes(bytes.data(), static_cast<Py_ssize_t>(std::min<std::size_t>(
                                                                   bytes.size(), 300))),
                         true);
