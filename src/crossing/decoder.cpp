@@ -110,6 +110,18 @@ private:
         return obj;
     }
 
+    // A tuple or slice that is open can be referred to by way of what can change, and so has no hash, but not
+    // directly: CPython would hash it for ever.
+    bool lies_in_itself(PyObject* obj) noexcept {
+        if (!PyTuple_Check(obj) && !PySlice_Check(obj)) return false;
+        for (std::size_t i = frames_.size(); i-- > 0;) {
+            const Frame& frame = frames_[i];
+            if (frame.obj == obj) return true;
+            if (frame.kind != kTuple && frame.kind != kNamedTuple && frame.kind != kSlice) return false;
+        }
+        return false;
+    }
+
     // --- values: a new reference; nullptr with an exception, or without one where a container was opened ---
 
     PyObject* value() {
@@ -177,7 +189,8 @@ private:
             return open(tag & ~kRemember, 3, mark);
         case kRef: {
             std::uint64_t number = 0;
-            if (!get_varint(number) || number >= remembered_.size() || !remembered_[number]) {
+            if (!get_varint(number) || number >= remembered_.size() || !remembered_[number] ||
+                lies_in_itself(remembered_[number])) {
                 return malformed();
             }
             return Py_NewRef(remembered_[number]);

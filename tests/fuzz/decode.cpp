@@ -69,9 +69,9 @@ void decode_one(Input& in) {
     if (parcel.size) std::memcpy(parcel.heap, in.take(parcel.size), parcel.size);
     parcel.data = parcel.heap;
     {
-        // An empty dict or set is a byte or two, and some 500 bytes of memory; an exception with its traceback is some
-        // thousands.
-        const Allowance allowance(64 * 1024 + 512 * (parcel.size + attached));
+        // An empty dict or set is a byte or two, and some 500 bytes of memory. The table of interned names may grow at
+        // any name, whatever this input is: some 400 KB.
+        const Allowance allowance((1 << 20) + 512 * (parcel.size + attached));
         const PyRef value(decode(state, parcel));
         EXPECT((value.get() == nullptr) == (PyErr_Occurred() != nullptr));
         PyErr_Clear();
