@@ -10,9 +10,15 @@ from support import run_script
 # What each builds has the name `value`; `found` is asked of what arrives.
 CASES = {
     "tuple in a set": ("o = Bare(); value = (o, 1); o.x = {value}", "value in value[0].x"),
-    "tuple in a frozenset": ("o = Bare(); value = (o, 1); o.x = frozenset([value])", "value in value[0].x"),
+    "tuple in a frozenset": (
+        "o = Bare(); value = (o, 1); o.x = frozenset([value])",
+        "value in value[0].x",
+    ),
     "tuple as a key": ("o = Bare(); value = (o, 1); o.x = {value: 2}", "value[0].x[value] == 2"),
-    "named tuple in a set": ("o = Bare(); value = Point(o, 1); o.x = {value}", "value in value[0].x"),
+    "named tuple in a set": (
+        "o = Bare(); value = Point(o, 1); o.x = {value}",
+        "value in value[0].x",
+    ),
     "tuple in a tuple in a set": (
         "o = Bare(); value = (o, 1); o.x = {(value, 3)}",
         "(value, 3) in value[0].x",

@@ -194,7 +194,7 @@ private:
         item.value = ++values_;
         const std::uint8_t form = in_.byte();
         std::size_t size = sizeof item.value;
-        if (form & 1) size += form;              // in place, of any length
+        if (form & 1) size += form;               // in place, of any length
         if ((form & 6) == 6) size += kInlineMax;  // on the heap
         item.plain = size <= kInlineMax;
         Parcel& parcel = message.parcel;
@@ -312,8 +312,9 @@ private:
         standing.message = std::make_unique<Message>();
         fill(*standing.message);
         standing.until_taken = model.capacity == 0 || (model.capacity == kUnbounded && (in_.byte() & 1));
-        standing.offer = std::make_unique<Offer>(*channels_[c], standing.message->parcel,
-                                                 standing.message->item.sender, standing.until_taken, notifier_);
+        standing.offer =
+            std::make_unique<Offer>(*channels_[c], standing.message->parcel, standing.message->item.sender,
+                                    standing.until_taken, notifier_);
         standing.offer->waiter().owner = &standing;
         look(standing);
     }
@@ -428,7 +429,9 @@ private:
             expected = Status::kClosed;
         } else if (model.capacity != kUnbounded) {
             const auto capacity = static_cast<std::size_t>(model.capacity);
-            places = model.offers.empty() && model.has_place() ? std::min(places, capacity - model.queue.size()) : 0;
+            places = model.offers.empty() && model.has_place()
+                         ? std::min(places, capacity - model.queue.size())
+                         : 0;
             if (places == 0) expected = Status::kWouldBlock;
         }
         EXPECT(status == expected);
@@ -538,8 +541,8 @@ private:
             }
             choice.ops.push_back(op);
         }
-        choice.select = std::make_unique<Select>(choice.ops.data(), choice.ops.size(), 1, choice.out, choice.scratch,
-                                                 in_.byte() + 1u);
+        choice.select = std::make_unique<Select>(choice.ops.data(), choice.ops.size(), 1, choice.out,
+                                                 choice.scratch, in_.byte() + 1u);
     }
     // What operation i would say now.
     Status would(const Choice& choice, std::size_t i) {
@@ -569,7 +572,8 @@ private:
         Choice choice;
         choose(choice);
         bool any = false;
-        for (std::size_t i = 0; i < choice.ops.size(); ++i) any = any || would(choice, i) != Status::kWouldBlock;
+        for (std::size_t i = 0; i < choice.ops.size(); ++i)
+            any = any || would(choice, i) != Status::kWouldBlock;
         Status status = in_.byte() & 1 ? choice.select->try_once() : choice.select->try_together();
         EXPECT(status != Status::kContended);
         if (status == Status::kOkOwing) {
@@ -585,7 +589,8 @@ private:
         auto choice = std::make_unique<Choice>();
         choose(*choice);
         bool any = false;
-        for (std::size_t i = 0; i < choice->ops.size(); ++i) any = any || would(*choice, i) != Status::kWouldBlock;
+        for (std::size_t i = 0; i < choice->ops.size(); ++i)
+            any = any || would(*choice, i) != Status::kWouldBlock;
         WaitFor wait;
         wait.slice = 1;
         const Status status = choice->select->wait(wait);
@@ -660,7 +665,8 @@ private:
             EXPECT(stats.received == stats.sent - stats.queued);
             EXPECT(stats.waiting_senders == model.offers.size());
             EXPECT(channel.maybe_ready() == model.ready());
-            EXPECT(model.capacity == kUnbounded || model.queue.size() <= static_cast<std::size_t>(model.capacity));
+            EXPECT(model.capacity == kUnbounded ||
+                   model.queue.size() <= static_cast<std::size_t>(model.capacity));
             std::size_t told = 0, untold = 0;
             for (const Watching& watching : watches_) {
                 if (watching.channel != c || !watching.armed) continue;

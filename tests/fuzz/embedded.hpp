@@ -35,7 +35,8 @@ inline ModuleState& started() {
         if (PyStatus_Exception(status)) Py_ExitStatusException(status);
         PyConfig_Clear(&config);
         PyGC_Disable();  // see collect_sometimes()
-        EXPECT(PyRun_SimpleString("import sys; sys.path[:0] = '" FUZZ_PATH "'.split(':')\nimport interpchannels") == 0);
+        EXPECT(PyRun_SimpleString("import sys; sys.path[:0] = '" FUZZ_PATH
+                                  "'.split(':')\nimport interpchannels") == 0);
         const PyRef module(must(PyImport_ImportModule("interpchannels._interpchannels")));
         return state_of(module.get());
     }();
@@ -68,7 +69,8 @@ private:
         taken += size;
         if (taken > allowed) {
             most.store(0);
-            std::fprintf(stderr, "%zu bytes allocated where %zu may be, the last %zu at once\n", taken, allowed, size);
+            std::fprintf(stderr, "%zu bytes allocated where %zu may be, the last %zu at once\n", taken,
+                         allowed, size);
             std::abort();
         }
     }

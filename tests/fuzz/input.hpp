@@ -31,10 +31,10 @@ private:
 }  // namespace interpchannels::fuzz
 
 // As assert(), in every build: the fuzzer takes the abort for a finding.
-#define EXPECT(condition)                                                                           \
-    do {                                                                                            \
-        if (!(condition)) {                                                                         \
-            std::fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);     \
-            std::abort();                                                                           \
-        }                                                                                           \
+#define EXPECT(condition)                                                                       \
+    do {                                                                                        \
+        if (!(condition)) {                                                                     \
+            std::fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
+            std::abort();                                                                       \
+        }                                                                                       \
     } while (false)

@@ -22,10 +22,12 @@ struct Samples {
 Samples& samples() {
     static auto* const made = [] {
         const PyRef module(must(PyImport_ImportModule("fuzz_samples")));
-        const auto named = [&](const char* name) { return PyRef(must(PyObject_GetAttrString(module.get(), name))); };
+        const auto named = [&](const char* name) {
+            return PyRef(must(PyObject_GetAttrString(module.get(), name)));
+        };
         const PyRef colour = named("Colour");
-        return new Samples{named("CLASSES"), named("pickled"), named("difference"), named("Pair"), named("Frozen"),
-                           PyRef(must(PySequence_List(colour.get())))};
+        return new Samples{named("CLASSES"), named("pickled"), named("difference"),
+                           named("Pair"),    named("Frozen"),  PyRef(must(PySequence_List(colour.get())))};
     }();
     return *made;
 }
@@ -51,7 +53,9 @@ private:
     };
 
     const Node& any() { return nodes_[in_.below(static_cast<unsigned>(nodes_.size()))]; }
-    void keep(PyObject* made, bool key, bool object = false) { nodes_.push_back({PyRef(must(made)), key, object}); }
+    void keep(PyObject* made, bool key, bool object = false) {
+        nodes_.push_back({PyRef(must(made)), key, object});
+    }
 
     // Any bytes of the input, or a run of one.
     std::vector<std::uint8_t> some_bytes() {
@@ -61,14 +65,16 @@ private:
             const std::uint8_t* const from = in_.take(n);
             return {from, from + n};
         }
-        static constexpr std::size_t kLong[] = {255, 256, 8191, 8192, 70'000, 300'000};  // in place, heap, loan
+        static constexpr std::size_t kLong[] = {255,  256,    8191,
+                                                8192, 70'000, 300'000};  // in place, heap, loan
         return std::vector<std::uint8_t>(kLong[how % 6], in_.byte());
     }
 
     void add() {
         switch (in_.below(20)) {
         case 0: {
-            static PyObject* const constants[] = {Py_None, Py_True, Py_False, Py_Ellipsis, Py_NotImplemented};
+            static PyObject* const constants[] = {Py_None, Py_True, Py_False, Py_Ellipsis,
+                                                  Py_NotImplemented};
             return keep(Py_NewRef(constants[in_.below(5)]), true);
         }
         case 1:
@@ -122,12 +128,13 @@ private:
         case 16: {
             if (nodes_.empty()) return;
             const Node &a = any(), &b = any(), &c = any();
-            return keep(PySlice_New(a.obj.get(), b.obj.get(), c.obj.get()), false, a.object || b.object || c.object);
+            return keep(PySlice_New(a.obj.get(), b.obj.get(), c.obj.get()), false,
+                        a.object || b.object || c.object);
         }
         case 17: {
             const long start = in_.byte(), stop = in_.byte();
-            return keep(PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyRange_Type), "lll", start, stop,
-                                              1L + in_.byte() % 7),
+            return keep(PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyRange_Type), "lll", start,
+                                              stop, 1L + in_.byte() % 7),
                         true);
         }
         default:
@@ -188,12 +195,14 @@ private:
         case 0:
             return keep(Py_NewRef(PyList_GET_ITEM(all.colours.get(), in_.below(2))), true);
         case 1:
-            return keep(PyObject_CallFunctionObjArgs(all.pair.get(), part.get(), part.get(), nullptr), false, true);
+            return keep(PyObject_CallFunctionObjArgs(all.pair.get(), part.get(), part.get(), nullptr),
+                        false, true);
         case 2:
             return keep(PyObject_CallOneArg(all.frozen.get(), part.get()), false, true);
         default: {
             const unsigned which = in_.below(4);
-            return keep(PyObject_CallNoArgs(PyList_GET_ITEM(all.classes.get(), which)), which == 0 || which == 3, true);
+            return keep(PyObject_CallNoArgs(PyList_GET_ITEM(all.classes.get(), which)),
+                        which == 0 || which == 3, true);
         }
         }
     }
@@ -207,7 +216,8 @@ private:
             must(PyDict_SetItemString(from, "edge", to) == 0 ? Py_None : nullptr);
         } else {
             static const char* const names[] = {"x", "y", "a", "b", "p", "q"};
-            if (PyObject_SetAttrString(from, names[in_.below(6)], to) < 0) PyErr_Clear();  // it has no such thing
+            if (PyObject_SetAttrString(from, names[in_.below(6)], to) < 0)
+                PyErr_Clear();  // it has no such thing
         }
     }
 
@@ -217,7 +227,8 @@ private:
 };
 
 void compare(PyObject* expected, PyObject* actual) {
-    const PyRef found(must(PyObject_CallFunctionObjArgs(samples().difference.get(), expected, actual, nullptr)));
+    const PyRef found(
+        must(PyObject_CallFunctionObjArgs(samples().difference.get(), expected, actual, nullptr)));
     if (found.get() == Py_None) return;
     const PyRef value(PyObject_Repr(expected));
     PyErr_Clear();

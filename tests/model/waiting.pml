@@ -52,7 +52,7 @@
 #define CAP 1
 #define ITEMS 2
 #define PROCESSES 4
-#define START run Receiver(0, false, 1); run Receiver(1, false, 1); run Sender(2, false, 0, 0); run Sender(3, true, 1, 1)
+#define START run Receiver(0, false, 1); run Receiver(1, false, 1); run Sender(2, false, 0, 0); run Sender(3, false, 1, 1)
 #endif
 #include "common.pml"
 
