@@ -320,8 +320,9 @@ private:
             return view ? memoryview_over(context_.memory_type, view, view->buffer().buf, layout)
                         : malformed();
         }
-        Block* const block = take_attachment<Block>();
-        return block ? memoryview_over(context_.memory_type, block, block->data(), layout) : malformed();
+        Block* const block = attachment_as<Block>(parcel_.attachments);
+        if (!block || !describes_copy(layout, block->size())) return malformed();
+        return memoryview_over(context_.memory_type, take_attachment<Block>(), block->data(), layout);
     }
 
     PyObject* buffer() {

@@ -16,6 +16,8 @@
 namespace interpchannels::fuzz {
 namespace {
 
+PyObject* use = nullptr;  // fuzz_samples.use
+
 ModuleState& prepared() {
     static ModuleState* const ready = [] {
         ModuleState& state = started();
@@ -31,6 +33,7 @@ ModuleState& prepared() {
             PyRef decoded(must(decode(state, out.parcel)));
         }
         state.pickle_loads = must(PyObject_GetAttrString(samples.get(), "loads"));
+        use = must(PyObject_GetAttrString(samples.get(), "use"));
         return &state;
     }();
     return *ready;
@@ -68,14 +71,18 @@ void decode_one(Input& in) {
     parcel.heap = static_cast<std::byte*>(std::malloc(parcel.size ? parcel.size : 1));
     if (parcel.size) std::memcpy(parcel.heap, in.take(parcel.size), parcel.size);
     parcel.data = parcel.heap;
+    PyRef value;
     {
         // An empty dict or set is a byte or two, and some 500 bytes of memory. The table of interned names may grow at
         // any name, whatever this input is: some 400 KB.
         const Allowance allowance((1 << 20) + 512 * (parcel.size + attached));
-        const PyRef value(decode(state, parcel));
+        value = PyRef(decode(state, parcel));
         EXPECT((value.get() == nullptr) == (PyErr_Occurred() != nullptr));
         PyErr_Clear();
     }
+    // What was made can be used.
+    if (value) const PyRef used(must(PyObject_CallOneArg(use, value.get())));
+    value = PyRef();
     parcel.reset();
     state.interpreter->drain();
     collect_sometimes();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import enum
@@ -90,6 +91,40 @@ VALUES: list[Any] = [
 def loads(data: Any, *, buffers: Any) -> Any:
     """In the place of pickle's: the bytes of a fuzzer are no program to run."""
     return (bytes(data), list(buffers))
+
+
+def use(value: Any) -> None:
+    """Looks at all of a value, so that what lies behind it is read."""
+    seen = set()
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        kind = type(one)
+        if kind is memoryview:
+            with contextlib.suppress(NotImplementedError, ValueError, UnicodeDecodeError):
+                one.tolist()
+            one.tobytes()
+        elif kind is str:
+            with contextlib.suppress(UnicodeError):
+                one.upper().encode("utf-8", "surrogatepass").decode()
+            hash(one)
+        elif kind in (bytes, bytearray):
+            bytes(one)
+        elif kind in (list, tuple, set, frozenset, Pair):
+            todo.extend(one)
+        elif kind is dict:
+            todo.extend(one)
+            todo.extend(one.values())
+        elif kind is slice:
+            todo += [one.start, one.stop, one.step]
+        elif kind in (Plain, Record, Frozen, Hashed):
+            todo.append(vars(one))
+        elif kind in (int, float, complex, range, *(type(v) for v in VALUES)):
+            with contextlib.suppress(Exception):
+                repr(one)
 
 
 def pickled(value: Any) -> Any:
