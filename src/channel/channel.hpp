@@ -15,9 +15,11 @@
 // Invariants:
 //  1. Order: an item comes out after everything that was sent, or offered, before it. A new send never
 //     overtakes a standing offer for a place.
-//  2. A waiting receiver is linked before it looks at the queue for the last time; a sender looks for
-//     waiting receivers after it has published. Both have a full fence between, so one of them sees the
-//     other (Dekker). The same holds for offers and places, under the send lock.
+//  2. A waiting receiver is linked, holding both locks, before it looks at the queue for the last time; a sender
+//     publishes under the send lock, then looks for waiting receivers. The lock puts one before the other, and
+//     the later sees the earlier. An offer is linked before it looks for a place, and a receiver looks for
+//     offers after it has made one: those have only the send lock in common at times, so both have a full fence
+//     between (Dekker).
 //  3. Whatever ends a wait, the call looks once more before it gives up: an item that was already meant
 //     for it is received, not lost.
 //  4. Wake-ups and the release of parcels happen after unlocking.
@@ -172,7 +174,7 @@ private:
     bool wake_one_locked(WakeList& wakes) noexcept;
     template <bool kBounded>
     bool wake_receivers(std::uint64_t count) noexcept;
-    // Published, or offered, `count`; then look for receivers: pairs with the fence of one that links, then looks.
+    // Published, or offered, `count` under the send lock; then look for receivers.
     // Detached.
     void tell_receivers(std::uint64_t count) noexcept;
     void mark_receivers(std::uint64_t wave, WakeList& wakes) noexcept;

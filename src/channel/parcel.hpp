@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -52,6 +53,28 @@ struct Scratch {
 };
 static_assert(std::is_trivially_default_constructible_v<Scratch>);
 
+// memcpy for payloads: most are a few bytes, for which the call costs more than the copy (1 to 2 ns each, and a small
+// item is copied three times on its way).
+inline void copy_payload(std::byte* to, const std::byte* from, std::size_t size) noexcept {
+    if (size > 16) {
+        std::memcpy(to, from, size);
+    } else if (size >= 8) {  // two words that may overlap, likewise below
+        std::uint64_t first, last;
+        std::memcpy(&first, from, 8);
+        std::memcpy(&last, from + size - 8, 8);
+        std::memcpy(to, &first, 8);
+        std::memcpy(to + size - 8, &last, 8);
+    } else if (size >= 4) {
+        std::uint32_t first, last;
+        std::memcpy(&first, from, 4);
+        std::memcpy(&last, from + size - 4, 4);
+        std::memcpy(to, &first, 4);
+        std::memcpy(to + size - 4, &last, 4);
+    } else {
+        for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+    }
+}
+
 struct Parcel {
     const std::byte* data = nullptr;    // in a scratch of the owner's, or == heap
     std::size_t size = 0;               // bytes at `data`
@@ -81,8 +104,8 @@ struct Parcel {
     ~Parcel() { reset(); }
 
     void reset() noexcept {
-        release_chain(std::exchange(attachments, nullptr));
-        std::free(std::exchange(heap, nullptr));
+        if (attachments) release_chain(std::exchange(attachments, nullptr));
+        if (heap) std::free(std::exchange(heap, nullptr));
         data = nullptr;
         size = 0;
     }

@@ -122,7 +122,7 @@ bool Queue::append(Parcel& parcel) noexcept {
         }
         if (flags & kHasHeap) header->put(header->heap_at(), HeapPayload{parcel.heap, parcel.size});
     }
-    if (payload) std::memcpy(header->body() + header->bytes_at(), parcel.data, payload);
+    copy_payload(header->body() + (flags ? header->bytes_at() : 0), parcel.data, payload);
     tail_offset_ += length;
     parcel.disown();
 
@@ -200,7 +200,7 @@ bool Queue::take(Parcel& out, Scratch& scratch) noexcept {
     out.unbound_op = header->unbound_op;
     out.size = header->payload;
     if (header->flags == 0) {
-        std::memcpy(scratch.bytes, header->body(), header->payload);
+        copy_payload(scratch.bytes, header->body(), header->payload);
         out.data = scratch.bytes;
     } else {
         out.sender = (header->flags & kHasSender) ? header->get<std::int64_t>(header->sender_at()) : -1;

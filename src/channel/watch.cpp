@@ -4,15 +4,15 @@
 
 namespace interpchannels {
 
-// recv_lock.
+// Both locks.
 Status Watch::arm_locked(const std::atomic<bool>* cancelled, WaitGroup* group) noexcept {
     if (!linked) {
         // Relaxed: the lock orders it against the wakers, who hold it too.
         waiter_.word.store(Waiter::kWaiting, std::memory_order_relaxed);
         channel_.link_locked(*this);
     }
-    // Linked, then look: pairs with the fences in try_send() and tell_receivers(), and with those of who sets a
-    // flag (close, shutdown, the interpreter's end), then wakes.
+    // Linked, then look: pairs with the fences of who sets a flag (close, shutdown, the interpreter's end), then
+    // wakes. The locks order it against who sends.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     Status status = Status::kWouldBlock;
     if (is_cancelled(cancelled)) {
@@ -31,14 +31,20 @@ Status Watch::arm_locked(const std::atomic<bool>* cancelled, WaitGroup* group) n
 }
 
 Status Watch::arm(const std::atomic<bool>* cancelled, WaitGroup* group) noexcept {
-    SpinGuard guard(channel_.queue_.recv_lock);
+    SpinGuard receives(channel_.queue_.recv_lock);
+    SpinGuard sends(channel_.queue_.send_lock);
     return arm_locked(cancelled, group);
 }
 
 Status Watch::try_arm(const std::atomic<bool>* cancelled, WaitGroup* group) noexcept {
-    if (!channel_.queue_.recv_lock.try_lock_briefly()) return Status::kContended;
-    const Status status = arm_locked(cancelled, group);
-    channel_.queue_.recv_lock.unlock();
+    Queue& queue = channel_.queue_;
+    if (!queue.recv_lock.try_lock_briefly()) return Status::kContended;
+    Status status = Status::kContended;
+    if (queue.send_lock.try_lock_briefly()) {
+        status = arm_locked(cancelled, group);
+        queue.send_lock.unlock();
+    }
+    queue.recv_lock.unlock();
     return status;
 }
 

@@ -14,6 +14,63 @@
 namespace interpchannels {
 namespace {
 
+// A short ASCII str at `at`, where there are `room` bytes, with the size of what was read. False where it is none, or
+// one of the interpreter's own; true and nullptr where there is an exception.
+[[gnu::always_inline]] inline bool small_text(const std::byte* at, std::size_t room, PyObject*& made,
+                                              std::size_t& size) {
+    if (room < 2) return false;
+    const auto length = static_cast<std::size_t>(at[1]);
+    size = length + 2;
+    if (length < 2 || length >= 0x80 || size > room) return false;
+    made = PyUnicode_New(static_cast<Py_ssize_t>(length), 0x7F);
+    if (made) copy_payload(reinterpret_cast<std::byte*>(PyUnicode_1BYTE_DATA(made)), at + 2, length);
+    return true;
+}
+
+// The same for what encode_small() writes. What it leaves out value() knows.
+[[gnu::always_inline]] inline bool small_value(const std::byte* at, std::size_t room, PyObject*& made,
+                                               std::size_t& size) {
+    switch (static_cast<std::uint8_t>(*at)) {
+    case kNone:
+        size = 1;
+        made = Py_NewRef(Py_None);
+        return true;
+    case kTrue:
+        size = 1;
+        made = Py_NewRef(Py_True);
+        return true;
+    case kFalse:
+        size = 1;
+        made = Py_NewRef(Py_False);
+        return true;
+    case kInt8:
+        size = 2;
+        if (room < size) return false;
+        made = PyLong_FromLong(static_cast<std::int8_t>(at[1]));
+        return true;
+    case kInt32: {
+        std::int32_t v = 0;
+        size = 1 + sizeof v;
+        if (room < size) return false;
+        std::memcpy(&v, at + 1, sizeof v);
+        made = PyLong_FromLong(v);
+        return true;
+    }
+    case kFloat: {
+        double v = 0;
+        size = 1 + sizeof v;
+        if (room < size) return false;
+        std::memcpy(&v, at + 1, sizeof v);
+        made = PyFloat_FromDouble(v);
+        return true;
+    }
+    case kStrAscii:
+        return small_text(at, room, made, size);
+    default:
+        return false;
+    }
+}
+
 class Decoder {
 public:
     Decoder(Context& context, Parcel& parcel) noexcept
@@ -30,13 +87,15 @@ public:
     Decoder& operator=(const Decoder&) = delete;
 
     PyObject* run() {
+        PyObject* made = value();
         for (;;) {
-            PyObject* made = value();
             while (made) {
                 if (frames_.empty()) return made;
                 made = deliver(made);
             }
-            if (PyErr_Occurred()) return nullptr;  // else a container was opened: go on with its items
+            if (!goes_on_) return nullptr;
+            goes_on_ = false;
+            made = fill(frames_.back());
         }
     }
 
@@ -49,7 +108,6 @@ private:
         Py_ssize_t size;
         std::int64_t number;  // to be remembered when it is finished, or -1
         std::uint8_t kind;
-        bool seen;  // a list that others may refer to while it is filled
         // Instances (instances.hpp).
         const ClassPlan* plan;  // held by classes_
         Py_ssize_t declared;    // attributes that come without their names
@@ -71,6 +129,10 @@ private:
     }
     bool get_u8(std::uint8_t& out) noexcept { return get(&out, 1); }
     bool get_varint(std::uint64_t& out) noexcept {
+        if (at_ != end_ && (*at_ & std::byte{0x80}) == std::byte{0}) {
+            out = static_cast<std::uint64_t>(*at_++);
+            return true;
+        }
         out = 0;
         for (int shift = 0; shift < 64 && at_ != end_; shift += 7) {
             const auto b = static_cast<std::uint8_t>(*at_++);
@@ -81,13 +143,9 @@ private:
     }
     // A length of things that take at least one byte each of what is left.
     bool get_length(std::uint64_t& out) noexcept { return get_varint(out) && out <= left(); }
-    // A number of items, each of `values` values, that are owed from here on. What is owed takes at least one byte each,
-    // so all containers that are open are no larger together than what is left.
-    bool get_count(std::uint64_t& out, std::uint64_t values = 1) noexcept {
-        if (!get_length(out) || owed_ > left() || out * values > left() - owed_) return false;
-        owed_ += out * values;
-        return true;
-    }
+    // The size of a container. All that are open are no larger together than the parcel, since each item of each takes a
+    // byte of its own.
+    bool get_size(std::uint64_t& out) noexcept { return get_length(out) && claimed_ + out <= parcel_.size; }
     template <class T>
     T* take_attachment() noexcept {
         T* const first = attachment_as<T>(parcel_.attachments);
@@ -105,11 +163,21 @@ private:
         PyErr_NoMemory();
         return false;
     }
-    PyObject* remembered(PyObject* obj, bool mark) {
-        if (obj && mark && !remember(obj)) Py_CLEAR(obj);
+    // What lies in an open list or tuple may refer to it, and be handed to Python code before the rest has come: to
+    // a from_shareable, or the __hash__ of a key. It finds None there for what is missing (a null would crash it).
+    static PyObject* whole_enough(PyObject* obj) noexcept {
+        PyObject** items = nullptr;
+        Py_ssize_t size = 0;
+        if (PyList_CheckExact(obj)) {
+            items = reinterpret_cast<PyListObject*>(obj)->ob_item;
+            size = PyList_GET_SIZE(obj);
+        } else if (PyTuple_CheckExact(obj)) {
+            items = reinterpret_cast<PyTupleObject*>(obj)->ob_item;
+            size = PyTuple_GET_SIZE(obj);
+        }
+        while (size > 0 && !items[--size]) items[size] = Py_None;  // immortal
         return obj;
     }
-
     // A tuple or slice that is open can be referred to by way of what can change, and so has no hash, but not
     // directly: CPython would hash it for ever.
     bool lies_in_itself(PyObject* obj) noexcept {
@@ -121,13 +189,52 @@ private:
         }
         return false;
     }
+    PyObject* remembered(PyObject* obj, bool mark) {
+        if (obj && mark && !remember(obj)) Py_CLEAR(obj);
+        return obj;
+    }
 
-    // --- values: a new reference; nullptr with an exception, or without one where a container was opened ---
+    // --- values: a new reference; nullptr with an exception, or with goes_on_ where a container was opened ---
+
+    // The next value where it is one of the most common, which open nothing. Where it is none of them, nullptr, and
+    // nothing was read.
+    [[gnu::always_inline]] PyObject* common_value() {
+        const std::size_t room = left();
+        if (room < 2) return nullptr;
+        switch (static_cast<std::uint8_t>(*at_)) {
+        case kStrAscii | kRemember: {
+            std::size_t size = 0;
+            PyObject* str = nullptr;
+            if (!small_text(at_, room, str, size)) return nullptr;
+            at_ += size;
+            return remembered(str, true);
+        }
+        case kRef: {
+            const auto number = static_cast<std::size_t>(at_[1]);
+            if (number >= 0x80 || number >= remembered_.size() || !remembered_[number]) return nullptr;
+            if (lies_in_itself(remembered_[number])) return nullptr;
+            at_ += 2;
+            return Py_NewRef(whole_enough(remembered_[number]));
+        }
+        default: {
+            std::size_t size = 0;
+            PyObject* made = nullptr;
+            if (!small_value(at_, room, made, size)) return nullptr;
+            at_ += size;
+            return made;
+        }
+        }
+    }
+    // As value(), and quicker for what is common.
+    [[gnu::always_inline]] PyObject* item_value() {
+        const std::byte* const from = at_;
+        PyObject* const common = common_value();
+        return common || at_ != from ? common : value();
+    }
 
     PyObject* value() {
         std::uint8_t tag = 0;
         if (!get_u8(tag)) return malformed();
-        --owed_;
         const bool mark = (tag & kRemember) != 0;
         switch (tag & ~kRemember) {
         case kNone:
@@ -143,6 +250,10 @@ private:
         case kInt8: {
             std::int8_t v = 0;
             return get(&v, 1) ? PyLong_FromLong(v) : malformed();
+        }
+        case kInt32: {
+            std::int32_t v = 0;
+            return get(&v, 4) ? PyLong_FromLong(v) : malformed();
         }
         case kInt64: {
             std::int64_t v = 0;
@@ -180,12 +291,11 @@ private:
         case kFrozenSet:
         case kDict: {
             std::uint64_t n = 0;
-            if (!get_count(n, (tag & ~kRemember) == kDict ? 2 : 1)) return malformed();
+            if (!get_size(n)) return malformed();
             return open(tag & ~kRemember, static_cast<Py_ssize_t>(n), mark);
         }
         case kSlice:
         case kRange:
-            owed_ += 3;
             return open(tag & ~kRemember, 3, mark);
         case kRef: {
             std::uint64_t number = 0;
@@ -193,7 +303,7 @@ private:
                 lies_in_itself(remembered_[number])) {
                 return malformed();
             }
-            return Py_NewRef(remembered_[number]);
+            return Py_NewRef(whole_enough(remembered_[number]));
         }
         case kLoanBytes:
             return remembered(loaned_bytes(), mark);
@@ -255,6 +365,13 @@ private:
         if (nbytes > left()) return malformed();
         const std::byte* const from = at_;
         at_ += nbytes;
+        if (tag == kStrUcs4) {  // the others cannot hold what is no character
+            for (std::size_t i = 0; i < nbytes; i += 4) {
+                Py_UCS4 one = 0;
+                std::memcpy(&one, from + i, 4);
+                if (one > 0x10FFFF) return malformed();
+            }
+        }
         if (tag != kStrAscii) {
             return PyUnicode_FromKindAndData(kind_of(tag), from, static_cast<Py_ssize_t>(length));
         }
@@ -384,7 +501,7 @@ private:
 
     PyObject* pickled() {
         std::uint64_t references = 0, buffers = 0, size = 0;
-        if (!frames_.empty() || !get_count(references) || !get_length(buffers)) return malformed();
+        if (!frames_.empty() || !get_length(references) || !get_length(buffers)) return malformed();
         const PyRef buffer_list(PyList_New(0));
         const PyRef reference_list(PyList_New(0));
         if (!buffer_list || !reference_list) return nullptr;
@@ -405,8 +522,11 @@ private:
         const char* const data = reinterpret_cast<const char*>(at_);
         at_ += size;
         for (std::uint64_t i = 0; i < references; ++i) {
-            const PyRef reference(value());  // never a container, so never without an exception
-            if (!reference) return malformed();
+            const PyRef reference(value());
+            if (!reference) {
+                goes_on_ = false;  // a container is not written here
+                return malformed();
+            }
             if (PyList_Append(reference_list.get(), reference.get()) < 0) return nullptr;
         }
         return load_pickled(context_, data, static_cast<Py_ssize_t>(size), reference_list.get(),
@@ -419,8 +539,7 @@ private:
         PyRef made;
         switch (kind) {
         case kList:
-            // Python code may look at one that others refer to, so it holds what has arrived and no more.
-            made = PyRef(PyList_New(mark ? 0 : size));
+            made = PyRef(PyList_New(size));
             break;
         case kDict:
             made = PyRef(PyDict_New());
@@ -434,10 +553,6 @@ private:
             break;
         default:
             made = PyRef(PyTuple_New(size));
-            // Likewise, but its size is fixed.
-            for (Py_ssize_t i = 0; made && mark && i < size; ++i) {
-                PyTuple_SET_ITEM(made.get(), i, Py_NewRef(Py_None));
-            }
         }
         if (!made) return nullptr;
         // Whole only at the end: made from its parts, or (a frozenset) to be filled while nobody else holds
@@ -449,14 +564,16 @@ private:
             if (!remember(later ? nullptr : made.get())) return nullptr;
         }
         if (size == 0) return made.release();
-        return push(std::move(made), size, number, kind, nullptr, 0, 0, mark);
+        return push(std::move(made), size, number, kind, nullptr, 0, 0);
     }
 
     PyObject* push(PyRef made, Py_ssize_t size, std::int64_t number, int kind, const ClassPlan* plan,
-                   Py_ssize_t declared, Py_ssize_t named, bool seen = false) {
-        if (frames_.push({made.get(), nullptr, 0, size, number, static_cast<std::uint8_t>(kind), seen, plan,
+                   Py_ssize_t declared, Py_ssize_t named) {
+        if (frames_.push({made.get(), nullptr, 0, size, number, static_cast<std::uint8_t>(kind), plan,
                           declared, named})) {
             made.release();
+            claimed_ += static_cast<std::uint64_t>(size);
+            goes_on_ = true;
         } else {
             PyErr_NoMemory();
         }
@@ -473,30 +590,28 @@ private:
         Py_ssize_t size = 1;
         switch (kind) {
         case kInstance: {
-            if (!get_count(n) || !get_count(pairs, 2)) return malformed();
+            if (!get_size(n) || !get_size(pairs)) return malformed();
             if (n > static_cast<std::uint64_t>(PyTuple_GET_SIZE(plan->names.get()))) return malformed();
             made = PyRef(new_instance(*plan));
             if (!made || (mark && !remember(made.get()))) return nullptr;
             const auto named = static_cast<Py_ssize_t>(n + 2 * pairs);
             size = named + PyTuple_GET_SIZE(plan->slots.get());
-            owed_ += static_cast<std::uint64_t>(size - named);
             if (size == 0) return made.release();
             return push(std::move(made), size, -1, kind, plan, static_cast<Py_ssize_t>(n), named);
         }
         case kNamedTuple:
-            if (!get_count(n)) return malformed();
+            if (!get_size(n)) return malformed();
             made = PyRef(new_named_tuple(*plan, static_cast<Py_ssize_t>(n)));
             if (!made || (mark && !remember(made.get()))) return nullptr;
             if (n == 0) return made.release();
             return push(std::move(made), static_cast<Py_ssize_t>(n), -1, kind, plan, 0, 0);
         case kReduced:
-            if (!get_count(n)) return malformed();
+            if (!get_size(n)) return malformed();
             size = static_cast<Py_ssize_t>(n);
             made = PyRef(PyTuple_New(size));
             if (!made) return nullptr;
             break;
         default:
-            ++owed_;
             break;
         }
         // Whole only at the end.
@@ -524,29 +639,75 @@ private:
         return failed;
     }
 
-    // Puts one item (taken over) into the open container. The container where that made it whole; nullptr
-    // otherwise, with an exception or without.
+    // Reads items of the innermost open container for as long as they open none of their own. The container where
+    // that made it whole; nullptr as value().
+    PyObject* fill(Frame& frame) {  // whoever opens a container moves `frame`
+        switch (frame.kind) {
+        case kTuple:
+            while (frame.pos < frame.size) {
+                PyObject* const item = item_value();
+                if (!item) return nullptr;
+                PyTuple_SET_ITEM(frame.obj, frame.pos++, item);
+            }
+            return close(frame);
+        case kList:
+            while (frame.pos < frame.size) {
+                PyObject* const item = item_value();
+                if (!item || set_item(frame, item) < 0) return nullptr;
+                ++frame.pos;
+            }
+            return close(frame);
+        case kDict:
+            while (frame.pos < frame.size) {
+                if (!frame.key) {
+                    PyObject* const key = item_value();
+                    if (!key) return nullptr;
+                    frame.key = key;
+                }
+                const PyRef item(item_value());
+                if (!item || set_pair(frame, item.get()) < 0) return nullptr;
+                ++frame.pos;
+            }
+            return close(frame);
+        default: {
+            PyObject* const item = value();
+            return item ? deliver(item) : nullptr;
+        }
+        }
+    }
+
+    // Takes the item over. Code that was given the open list (see whole_enough) may have changed it.
+    static int set_item(const Frame& frame, PyObject* item) {
+        if (PyList_GET_SIZE(frame.obj) != frame.size) {
+            Py_DECREF(item);
+            PyErr_SetString(PyExc_RuntimeError, "list changed size while it was being received");
+            return -1;
+        }
+        Py_XSETREF(reinterpret_cast<PyListObject*>(frame.obj)->ob_item[frame.pos], item);
+        return 0;
+    }
+
+    static int set_pair(Frame& frame, PyObject* item) {
+        const int failed = PyDict_SetItem(frame.obj, frame.key, item);
+        Py_CLEAR(frame.key);
+        return failed;
+    }
+
+    // Puts one item (taken over) into the open container. The container where that made it whole; nullptr as value().
     PyObject* deliver(PyObject* item) {
         Frame& frame = frames_.back();
         switch (frame.kind) {
         case kList:
-            if (frame.seen) {
-                const int failed = PyList_Append(frame.obj, item);
-                Py_DECREF(item);
-                if (failed < 0) return nullptr;
-            } else {
-                PyList_SET_ITEM(frame.obj, frame.pos, item);
-            }
+            if (set_item(frame, item) < 0) return nullptr;
             break;
         case kDict:
             if (!frame.key) {
                 frame.key = item;
+                goes_on_ = true;
                 return nullptr;
             } else {
-                const int failed = PyDict_SetItem(frame.obj, frame.key, item);
-                Py_CLEAR(frame.key);
-                Py_DECREF(item);
-                if (failed < 0) return nullptr;
+                const PyRef mine(item);
+                if (set_pair(frame, item) < 0) return nullptr;
             }
             break;
         case kSet:
@@ -568,21 +729,30 @@ private:
             if (set_attribute(frame, item) < 0) return nullptr;
             break;
         }
+        case kNamedTuple: {
+            PyObject* const none = PyTuple_GET_ITEM(frame.obj, frame.pos);
+            PyTuple_SET_ITEM(frame.obj, frame.pos, item);
+            Py_DECREF(none);
+            break;
+        }
         case kEnum:
         case kRegistered:
             frame.obj = item;
             break;
-        default: {  // tuples, full of None where others may see them; the parts of a range; arguments
-            PyObject* const none = PyTuple_GET_ITEM(frame.obj, frame.pos);
+        default:  // kTuple; the parts of a range; arguments
             PyTuple_SET_ITEM(frame.obj, frame.pos, item);
-            Py_XDECREF(none);
         }
-        }
-        if (++frame.pos < frame.size) return nullptr;
+        if (++frame.pos == frame.size) return close(frame);
+        goes_on_ = true;
+        return nullptr;
+    }
 
+    // The innermost container, which has all of its items.
+    PyObject* close(const Frame& frame) {
         PyObject* whole = frame.obj;
         const Frame done = frame;
         frames_.pop();
+        claimed_ -= static_cast<std::uint64_t>(done.size);
         if (done.kind == kRange) {
             const PyRef parts(whole);
             whole = PyObject_CallObject(reinterpret_cast<PyObject*>(&PyRange_Type), parts.get());
@@ -593,11 +763,12 @@ private:
         return finished(whole, done.number);
     }
 
+    bool goes_on_ = false;  // there is no exception: the innermost open container is next
     Context& context_;
     Parcel& parcel_;
     const std::byte* at_;
     const std::byte* const end_;
-    std::uint64_t owed_ = 1;  // values that are still to come
+    std::uint64_t claimed_ = 0;  // the sizes of the open containers
     PodVector<Frame, 16> frames_;
     PodVector<PyObject*, 32> remembered_;
     ClassesInUse classes_;
@@ -605,6 +776,11 @@ private:
 
 }  // namespace
 
-PyObject* decode(Context& context, Parcel& parcel) { return Decoder(context, parcel).run(); }
+PyObject* decode(Context& context, Parcel& parcel) {
+    PyObject* made = nullptr;
+    std::size_t size = 0;
+    if (parcel.size > 0 && small_value(parcel.data, parcel.size, made, size)) return made;
+    return Decoder(context, parcel).run();
+}
 
 }  // namespace interpchannels

@@ -9,6 +9,8 @@
 namespace interpchannels {
 namespace {
 
+constexpr std::size_t kVarintMax = 10;
+
 // An int of 64 bits: true and its value. Never fails.
 bool small_int(PyObject* obj, long long& value) noexcept {
     auto* const as_long = reinterpret_cast<PyLongObject*>(obj);
@@ -21,11 +23,27 @@ bool small_int(PyObject* obj, long long& value) noexcept {
     return overflow == 0;
 }
 
+std::size_t varint_at(std::uint64_t n, std::byte* at) noexcept {
+    std::size_t size = 0;
+    while (n >= 0x80) {
+        at[size++] = static_cast<std::byte>(n | 0x80);
+        n >>= 7;
+    }
+    at[size++] = static_cast<std::byte>(n);
+    return size;
+}
+
 std::size_t put_small_int(std::byte* at, long long value) noexcept {
     if (value >= -128 && value < 128) {
         at[0] = std::byte{kInt8};
         at[1] = static_cast<std::byte>(static_cast<std::int8_t>(value));
         return 2;
+    }
+    const auto narrow = static_cast<std::int32_t>(value);
+    if (narrow == value) {
+        at[0] = std::byte{kInt32};
+        std::memcpy(at + 1, &narrow, 4);
+        return 5;
     }
     at[0] = std::byte{kInt64};
     const std::int64_t wide = value;
@@ -44,43 +62,53 @@ std::size_t put_double(std::byte* at, PyObject* obj) noexcept {
 // themselves anyway.
 bool met_once(PyObject* obj) noexcept { return Py_REFCNT(obj) == 1; }
 
-}  // namespace
-
-std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept {
-    std::size_t n = 1;
+// encode_small_at(); inside of a value it leaves out what has to be remembered.
+template <bool kInside>
+[[gnu::always_inline]] inline std::size_t put_small(PyObject* obj, std::byte* at) noexcept {
     PyTypeObject* const type = Py_TYPE(obj);
     if (type == &PyLong_Type) {
         long long value = 0;
-        if (!small_int(obj, value)) return 0;
-        n = put_small_int(at, value);
-    } else if (type == &PyUnicode_Type) {
+        return small_int(obj, value) ? put_small_int(at, value) : 0;
+    }
+    if (type == &PyUnicode_Type) {
         if (!PyUnicode_IS_COMPACT_ASCII(obj)) return 0;
         const auto length = static_cast<std::size_t>(PyUnicode_GET_LENGTH(obj));
-        if (length >= 0x80) return 0;
+        if (length >= 0x80 || (kInside && length > 1 && !met_once(obj))) return 0;
         at[0] = std::byte{kStrAscii};
         at[1] = static_cast<std::byte>(length);
-        std::memcpy(at + 2, PyUnicode_1BYTE_DATA(obj), length);
-        n = length + 2;
-    } else if (type == &PyBytes_Type) {
+        copy_payload(at + 2, reinterpret_cast<const std::byte*>(PyUnicode_1BYTE_DATA(obj)), length);
+        return length + 2;
+    }
+    if (type == &PyFloat_Type) return put_double(at, obj);
+    if (type == &PyBytes_Type) {
         const auto length = static_cast<std::size_t>(PyBytes_GET_SIZE(obj));
-        if (length >= 0x80) return 0;
+        if (length >= 0x80 || (kInside && length > 1 && !met_once(obj))) return 0;
         at[0] = std::byte{kBytes};
         at[1] = static_cast<std::byte>(length);
-        std::memcpy(at + 2, PyBytes_AS_STRING(obj), length);
-        n = length + 2;
-    } else if (type == &PyFloat_Type) {
-        n = put_double(at, obj);
-    } else if (obj == Py_None) {
-        at[0] = std::byte{kNone};
-    } else if (obj == Py_True) {
-        at[0] = std::byte{kTrue};
-    } else if (obj == Py_False) {
-        at[0] = std::byte{kFalse};
-    } else {
-        return 0;
+        copy_payload(at + 2, reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(obj)), length);
+        return length + 2;
     }
-    return n;
+    if (obj == Py_None) {
+        at[0] = std::byte{kNone};
+        return 1;
+    }
+    if (type == &PyBool_Type) {
+        at[0] = obj == Py_True ? std::byte{kTrue} : std::byte{kFalse};
+        return 1;
+    }
+    return 0;
 }
+
+// It has no parts, and no Python code runs while it is written.
+bool is_plain(PyObject* obj) noexcept {
+    PyTypeObject* const type = Py_TYPE(obj);
+    return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type || obj == Py_None ||
+           type == &PyBool_Type || type == &PyBytes_Type;
+}
+
+}  // namespace
+
+std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept { return put_small<false>(obj, at); }
 
 bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
     parcel.size = encode_small_at(obj, scratch.bytes);
@@ -145,8 +173,7 @@ void Encoder::move_into(Outgoing& out) noexcept {
 
 // --- bytes ---
 
-bool Encoder::reserve(std::size_t n) {
-    if (room_ - size_ >= n) return true;
+bool Encoder::grow(std::size_t n) {
     std::size_t wider = room_ * 2;
     if (wider < size_ + n) wider = size_ + n;
     auto* next =
@@ -169,12 +196,8 @@ bool Encoder::put(const void* data, std::size_t n) {
 }
 
 bool Encoder::put_varint(std::uint64_t n) {
-    if (!reserve(10)) return false;
-    while (n >= 0x80) {
-        base_[size_++] = static_cast<std::byte>(n | 0x80);
-        n >>= 7;
-    }
-    base_[size_++] = static_cast<std::byte>(n);
+    if (!reserve(kVarintMax)) return false;
+    size_ += varint_at(n, base_ + size_);
     return true;
 }
 
@@ -234,6 +257,12 @@ std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark, bool always) {
 
 Encoder::Step Encoder::refer_to_open_tuple(std::int64_t number) {
     if (has_objects_) return kIsForeign;
+    const PyObject* const tuple = remembered_[static_cast<std::size_t>(number)].obj;
+    for (std::size_t i = frames_.size(); i-- > 0 && frames_[i].obj != tuple;) {
+        const Frame& frame = frames_[i];
+        const bool hashes = frame.kind == kSet || frame.kind == kFrozenSet || (frame.kind == kDict && frame.pending);
+        if (hashes) return kIsForeign;
+    }
     tuple_in_itself_ = true;
     return refer(number);
 }
@@ -473,44 +502,62 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
             if (one.open_tuple) return refer_to_open_tuple(known);
             return one.unfinished ? raise_contains_itself(obj) : refer(known);
         }
-        if (mark) {
-            number = static_cast<std::int64_t>(remembered_.size()) - 1;
-            remembered_.back().unfinished = tag == kRange || tag == kFrozenSet;
-            remembered_.back().open_tuple = tag == kTuple;
-        }
+        if (mark) number = static_cast<std::int64_t>(remembered_.size()) - 1;
     }
-    if (!put_tag(tag | mark)) return kError;
-    if (counted && !put_varint(static_cast<std::uint64_t>(size))) return kError;
-    if (size == 0) {
-        if (number >= 0) remembered_.back().unfinished = false;
-        return kLeaf;
+    if (!reserve(1 + kVarintMax)) return kError;
+    base_[size_++] = static_cast<std::byte>(tag | mark);
+    if (counted) size_ += varint_at(static_cast<std::uint64_t>(size), base_ + size_);
+    if (size == 0) return kLeaf;
+
+    // Most are small and flat, and done without a frame.
+    Py_ssize_t pos = 0;
+    PyRef iterator;
+    switch (tag) {
+    case kTuple:
+        pos = small_items(reinterpret_cast<PyTupleObject*>(obj)->ob_item, size);
+        if (pos == size) return kLeaf;
+        break;
+    case kList:
+        pos = small_items(reinterpret_cast<PyListObject*>(obj)->ob_item, size);
+        if (pos == size) return kLeaf;
+        break;
+    case kDict: {
+        const Step step = plain_pairs(obj, pos);
+        if (step != kPushed) return step;
+        break;
     }
-    PyObject* iterator = nullptr;
-    if (tag == kSet || tag == kFrozenSet) {
-        iterator = PyObject_GetIter(obj);
+    case kSet:
+    case kFrozenSet:
+        iterator = PyRef(PyObject_GetIter(obj));
         if (!iterator) return kError;
+        break;
+    default:
+        break;
+    }
+    if (mark) {
+        Remembered& one = remembered_[static_cast<std::size_t>(number)];
+        one.unfinished = tag == kRange || tag == kFrozenSet;
+        one.open_tuple = tag == kTuple;
     }
     Frame frame{};
     frame.obj = obj;
-    frame.pending = iterator;
+    frame.pending = iterator.get();
+    frame.pos = pos;
     frame.size = size;
     frame.number = number;
     frame.kind = tag;
-    const Step step = open(frame);
-    Py_XDECREF(iterator);
-    return step;
+    return open(frame);
 }
 
-Encoder::Step Encoder::open(Frame frame) {
+Encoder::Step Encoder::open(const Frame& frame) {
+    if (!frames_.push(frame)) {
+        PyErr_NoMemory();
+        return kError;
+    }
     Py_INCREF(frame.obj);
     Py_XINCREF(frame.pending);
     Py_XINCREF(frame.dict);
-    if (frames_.push(frame)) return kPushed;
-    Py_DECREF(frame.obj);
-    Py_XDECREF(frame.pending);
-    Py_XDECREF(frame.dict);
-    PyErr_NoMemory();
-    return kError;
+    return kPushed;
 }
 
 void Encoder::pop() noexcept {
@@ -588,6 +635,27 @@ Encoder::Step Encoder::value(PyObject* obj) {
     return kIsForeign;
 }
 
+// As many of the `count` items as are small, up to the first that isn't; how many. Most lists and tuples are done
+// by it in one go, and it runs no Python code that could change them.
+Py_ssize_t Encoder::small_items(PyObject* const* items, Py_ssize_t count) noexcept {
+    std::byte* at = base_ + size_;
+    const std::byte* const last = base_ + room_ - kSmallMax;
+    Py_ssize_t done = 0;
+    for (std::size_t n = 0; done < count && at <= last; ++done, at += n) {
+        n = put_small<true>(items[done], at);
+        if (n == 0) break;
+    }
+    size_ = static_cast<std::size_t>(at - base_);
+    return done;
+}
+
+Encoder::Step Encoder::plain(PyObject* obj) {
+    if (!reserve(kSmallMax)) return kError;
+    const std::size_t n = put_small<true>(obj, base_ + size_);
+    size_ += n;
+    return n ? kLeaf : value(obj);
+}
+
 // The items of a dict from frame.pos on.
 Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
     for (;;) {
@@ -595,23 +663,36 @@ Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
             const PyRef item(std::exchange(frame.pending, nullptr));
             const Step step = value(item.get());  // may move `frame`
             if (step != kLeaf) return step;
-            Py_CLEAR(frames_.back().key);
             continue;
         }
         Py_CLEAR(frame.key);
-        PyObject* key = nullptr;
-        PyObject* item = nullptr;
-        const bool changed = PyDict_GET_SIZE(dict) != frame.size;
-        if (!changed && !PyDict_Next(dict, &frame.pos, &key, &item)) return kLeaf;
-        if (changed) {
+        if (PyDict_GET_SIZE(dict) != frame.size) {
             PyErr_SetString(PyExc_RuntimeError, "dict changed size while it was being sent");
             return kError;
         }
+        const Step done = plain_pairs(dict, frame.pos);
+        if (done != kPushed) return done;
+        PyObject* key = nullptr;
+        PyObject* item = nullptr;
+        if (!PyDict_Next(dict, &frame.pos, &key, &item)) return kLeaf;
         frame.key = Py_NewRef(key);
         frame.pending = Py_NewRef(item);
         const Step step = value(key);
         if (step != kLeaf) return step;
     }
+}
+
+// The pairs from `pos` on, as long as both parts are plain: then nothing can change the dict. kPushed: there are more.
+Encoder::Step Encoder::plain_pairs(PyObject* dict, Py_ssize_t& pos) {
+    PyObject* key = nullptr;
+    PyObject* item = nullptr;
+    for (Py_ssize_t next = pos; PyDict_Next(dict, &next, &key, &item); pos = next) {
+        if (!is_plain(key) || !is_plain(item)) return kPushed;
+        Step step = plain(key);
+        if (step == kLeaf) step = plain(item);
+        if (step != kLeaf) return step;
+    }
+    return kLeaf;
 }
 
 // Writes items of the frame until one opens a frame of its own (kPushed) or it is done (kLeaf).
@@ -621,7 +702,10 @@ Encoder::Step Encoder::next(Frame& frame) {
     case kNamedTuple:
     case kReduced:
         while (frame.pos < frame.size) {
-            const Step step = value(PyTuple_GET_ITEM(frame.obj, frame.pos++));
+            PyObject* const* const items = reinterpret_cast<PyTupleObject*>(frame.obj)->ob_item;
+            frame.pos += small_items(items + frame.pos, frame.size - frame.pos);
+            if (frame.pos == frame.size) break;
+            const Step step = value(items[frame.pos++]);
             if (step != kLeaf) return step;
         }
         return kLeaf;
@@ -631,7 +715,10 @@ Encoder::Step Encoder::next(Frame& frame) {
                 PyErr_SetString(PyExc_RuntimeError, "list changed size while it was being sent");
                 return kError;
             }
-            const Step step = value(PyList_GET_ITEM(frame.obj, frame.pos++));
+            PyObject* const* const items = reinterpret_cast<PyListObject*>(frame.obj)->ob_item;
+            frame.pos += small_items(items + frame.pos, frame.size - frame.pos);
+            if (frame.pos == frame.size) break;
+            const Step step = value(items[frame.pos++]);
             if (step != kLeaf) return step;
         }
         return kLeaf;

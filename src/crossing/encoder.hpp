@@ -96,6 +96,7 @@ private:
     enum Step : int { kError = -1, kLeaf = 0, kPushed = 1, kIsForeign = 2 };
 
     Step value(PyObject* obj);
+    Step plain(PyObject* obj);  // the same for what is most likely small
     Step container(PyObject* obj, Tag tag, Py_ssize_t size, bool counted);
     Step next(Frame& frame);
     Step text(PyObject* str);
@@ -107,7 +108,9 @@ private:
     Step channel_id(PyObject* obj);
     Step buffer(PyObject* obj);
     Step registry(PyObject* obj);
+    Py_ssize_t small_items(PyObject* const* items, Py_ssize_t count) noexcept;
     Step pairs(Frame& frame, PyObject* dict);
+    Step plain_pairs(PyObject* dict, Py_ssize_t& pos);
     void pop() noexcept;
 
     // instances.cpp
@@ -119,7 +122,7 @@ private:
     Step reduced(PyObject* obj, const ClassPlan& plan, std::uint8_t mark, std::int64_t number);
     Step registered_object(PyObject* obj, const ClassPlan& plan, std::uint8_t mark, std::int64_t number);
     Step open_part(PyObject* obj, PyObject* part, const ClassPlan& plan, std::int64_t number, Tag kind);
-    Step open(Frame frame);
+    Step open(const Frame& frame);
     Step raise_contains_itself(PyObject* obj);
 
     // not_shareable.cpp
@@ -134,11 +137,14 @@ private:
     Step refer_to_open_tuple(std::int64_t number);
     int rehash();
 
-    bool reserve(std::size_t n);
+    // Room for n bytes more; false with MemoryError.
+    bool reserve(std::size_t n) { return room_ - size_ >= n || grow(n); }
+    bool grow(std::size_t n);
     bool put(const void* data, std::size_t n);
     bool put_tag(unsigned tag) {
-        const auto b = static_cast<std::uint8_t>(tag);
-        return put(&b, 1);
+        if (!reserve(1)) return false;
+        base_[size_++] = static_cast<std::byte>(tag);
+        return true;
     }
     bool put_varint(std::uint64_t n);
     void attach(Attachment* attachment, std::size_t bytes = 0) noexcept;
@@ -165,8 +171,9 @@ private:
     PyObject* foreign_ = nullptr;       // strong
     bool explaining_ = false;
     bool registry_failed_ = false;
-    // A tuple contains itself; an object is in the value whose code may run while it is decoded. Not both: the code
-    // could see the tuple, or hash it, before all of its items are there. Pickle makes a tuple from its items.
+    // A tuple contains itself; an object is in the value that may be hashed by what it holds. Not both: a set could
+    // hash the tuple before all of its items are there. Pickle makes a tuple from its items. (What a registered object
+    // is made of may show such a tuple, with None for what is missing: it has no other way.)
     bool tuple_in_itself_ = false;
     bool has_objects_ = false;
 };

@@ -20,6 +20,7 @@ enum Tag : std::uint8_t {
     kEllipsis,
     kNotImplemented,
     kInt8,      // 1 byte
+    kInt32,     // 4 bytes
     kInt64,     // 8 bytes
     kIntBig,    // varint n, n bytes, two's complement
     kFloat,     // 8 bytes

@@ -48,7 +48,8 @@ Encoder::Step Encoder::classed(PyObject* obj) {
         return one.unfinished ? raise_contains_itself(obj) : refer(known);
     }
     // A named tuple with no hash of its own is as any tuple.
-    if (plan->way != Way::kNamedTuple || Py_TYPE(obj)->tp_hash != PyTuple_Type.tp_hash) {
+    const bool as_tuple = plan->way == Way::kNamedTuple && Py_TYPE(obj)->tp_hash == PyTuple_Type.tp_hash;
+    if (!registered && !as_tuple) {
         has_objects_ = true;
         if (tuple_in_itself_) return kIsForeign;
     }

@@ -55,17 +55,14 @@ void set_signal_thread(unsigned long ident) noexcept {
     signal_thread.store(ident, std::memory_order_relaxed);
 }
 
-Status blocking_send(Context& context, Channel& channel, Parcel& parcel, bool until_taken, Nanos deadline,
-                     const std::atomic<bool>* cancelled) {
-    Status status = Status::kWouldBlock;
-    if (!until_taken) {
-        status = channel.try_send(parcel, context.interpreter->id());
-        if (status == Status::kOkOwing) {
-            detached([&] { channel.settle(); });
-            return Status::kOk;
-        }
-        if (status == Status::kWouldBlock && deadline == 0) return Status::kTimeout;
+Status blocking_send_rest(Context& context, Channel& channel, Parcel& parcel, Status tried, bool until_taken,
+                          Nanos deadline, const std::atomic<bool>* cancelled) {
+    Status status = tried;
+    if (status == Status::kOkOwing) {
+        detached([&] { channel.settle(); });
+        return Status::kOk;
     }
+    if (status == Status::kWouldBlock && deadline == 0 && !until_taken) return Status::kTimeout;
     if (status != Status::kWouldBlock && status != Status::kContended) return status;
 
     Offer offer(channel, parcel, context.interpreter->id(), until_taken);
@@ -82,9 +79,9 @@ Status blocking_send(Context& context, Channel& channel, Parcel& parcel, bool un
     }
 }
 
-Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch, Nanos deadline,
-                     const std::atomic<bool>* cancelled) {
-    Status status = channel.try_recv(parcel, scratch);
+Status blocking_recv_rest(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch, Status tried,
+                          Nanos deadline, const std::atomic<bool>* cancelled) {
+    Status status = tried;
     if (status == Status::kWouldBlock) {
         if (deadline == 0) return Status::kTimeout;
         if (channel.spin_attached(context.interpreter->id(), kAttachedSpin)) {

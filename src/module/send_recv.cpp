@@ -227,7 +227,10 @@ PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
 
 PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     PyObject* fallback = nullptr;
-    if (!named("recv_nowait", {"default"}, args, nargs, kwnames, 0, {&fallback})) return nullptr;
+    if ((nargs != 0 || kwnames) &&
+        !named("recv_nowait", {"default"}, args, nargs, kwnames, 0, {&fallback})) {
+        return nullptr;
+    }
     if (!check_open(self_of(self))) return nullptr;
     Status status = Status::kOk;
     PyObject* const value = receive(self_of(self), 0, status);

@@ -38,6 +38,10 @@ struct ModuleState : Context {
         return z ^ (z >> 31);
     }
 
+    // The drop-in's channel that was looked up last by its number, since the same is meant again and again. It may have
+    // been destroyed by now.
+    Ref<AssociatedChannel> recent;
+
     bool ready = false;
 };
 

@@ -451,6 +451,100 @@ def test_a_class_of_main_is_left_out():
     assert "__main__.Mine" in error
 
 
+OPEN_CONTAINERS = """
+    import random
+    import interpchannels
+
+    class Part:
+        "It crosses as the container that it lies in, and looks at it, or changes it, before all of it has arrived."
+        def __init__(self, whole=None): self.whole = whole
+    def arrived(whole):
+        seen.append(repr(whole))
+        act(whole)
+        return Part(whole)
+    interpchannels.register(Part, lambda part: part.whole, arrived)
+
+    class Key:
+        def __init__(self, whole=None): self.whole = whole
+        def __hash__(self):
+            seen.append(repr(getattr(self, "whole", None)))
+            return 1
+        __eq__ = object.__eq__
+    interpchannels.register(Key, lambda key: key.whole, Key)
+
+    recv, send = interpchannels.create()
+    seen = []
+    def act(whole): pass
+    def echoed(value):
+        send.send(value)
+        return recv.recv()
+"""
+
+
+def test_a_container_that_is_looked_at_before_all_of_it_has_arrived():
+    run_quietly(
+        OPEN_CONTAINERS
+        + """
+    for kind in (list, tuple):
+        part = Part()
+        whole = part.whole = kind([1, "two", part, 4.0])
+        got = echoed(whole)
+        assert type(got) is kind and len(got) == 4 and (got[0], got[1], got[3]) == (1, "two", 4.0)
+        assert got[2].whole is got
+    assert seen == ["[1, 'two', None, None]", "(1, 'two', None, None)"]
+
+    seen.clear()
+    part = Part()
+    whole = part.whole = {"a": 1, "part": part, "z": 26}
+    got = echoed(whole)
+    assert list(got) == ["a", "part", "z"] and got["part"].whole is got
+    assert seen == ["{'a': 1}"]
+
+    seen.clear()
+    key = Key()
+    inner = {key: 1}
+    whole = key.whole = [inner, 2]
+    seen.clear()
+    got = echoed(whole)
+    assert got[1] == 2 and next(iter(got[0])).whole is got
+    assert seen == ["[None, None]"]
+    """
+    )
+
+
+def test_a_list_that_is_changed_before_all_of_it_has_arrived():
+    run_quietly(
+        OPEN_CONTAINERS
+        + """
+    changes = {
+        "clear": lambda whole: whole.clear(),
+        "pop": lambda whole: whole.pop(),
+        "append": lambda whole: whole.extend(range(1000)),
+        "fill": lambda whole: whole.__setitem__(slice(None), [object() for _ in whole]),
+        "reverse": lambda whole: whole.reverse(),
+        "other memory": lambda whole: (whole.extend(range(10_000)), whole.__delitem__(slice(len(whole) - 10_000, None))),
+    }
+    for name, act in changes.items():
+        for size in (1, 2, 3, 20, 300):
+            for place in {0, size // 2, size - 1}:
+                part = Part()
+                whole = part.whole = [["x", n] for n in range(size)]
+                whole[place] = part
+                try:
+                    got = echoed(whole)
+                except RuntimeError as error:
+                    assert str(error) == "list changed size while it was being received"
+                    assert name in ("clear", "pop", "append")
+                else:
+                    assert len(got) == size and type(got[place]) is Part
+                    assert name not in ("clear", "append"), name
+                    if name == "fill":
+                        assert got[place + 1:] == [["x", n] for n in range(place + 1, size)]
+                assert len(recv) == 0
+    """
+    )
+
+
 def test_a_channel_end_in_what_to_shareable_returns(channel):
     recv, send = create()
     register(Link, lambda link: [recv, 1], types_of.link_from)
