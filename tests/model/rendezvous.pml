@@ -7,7 +7,7 @@
  * Watch::arm_locked, cancel (watch.cpp).
  *
  * Abstracts, besides common.pml: an item is a number; the parcel that is moved is the bit that says who has it. At
- * capacity 0 every look is under both locks, hence one step; arming a watch and withdrawing an offer take one lock.
+ * capacity 0 every look is under both locks, hence one step, and so is arming a watch; withdrawing an offer takes one.
  * A watch's descriptor is its waiter's word: told, it is marked and "unparked". Scenes: two receivers and two
  * senders, of whom one each has a limit; two watches, of whom one may be cancelled at any moment, and two senders; the
  * same and one sender.
@@ -184,8 +184,11 @@ try:
     :: else
     fi;
     /* arm_locked(): linked, then look. A marked watch has to be told, whatever it does: as one who is parked. */
-    atomic { TAKE(recv_lock); word[me] = PARKED; insert(me); receivers++ }
     atomic {
+        !recv_lock && !send_lock ->
+        word[me] = PARKED;
+        insert(me);
+        receivers++;
         status = WOULD_BLOCK;
 #ifndef DROP_ARM_RECHECK
         if
@@ -193,8 +196,7 @@ try:
         :: else
         fi;
 #endif
-        armed = status == WOULD_BLOCK;
-        RELEASE(recv_lock)
+        armed = status == WOULD_BLOCK
     }
     if
     :: !armed -> goto try

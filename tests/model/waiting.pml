@@ -285,6 +285,32 @@ inline recv_locked()
     fi
 }
 
+/* The same with both locks, inside of a step. */
+inline recv_locked_held()
+{
+    if
+    :: closed_now -> status = CLOSED
+    :: else ->
+        if
+        :: published != gone -> note_received(queue[gone]); gone++; status = OK
+        :: published == gone && offers != 0 && !sends_closed ->
+            other = FRONT(1);
+            note_received(offered[other]);
+            unlink_offer(other);
+            sent[other] = true;
+            mark_woken(other);
+            other = 0;
+            status = OK
+        :: else ->
+            if
+            :: sends_closed -> status = CLOSED
+            :: else
+            fi
+        fi;
+        promote_locked()
+    fi
+}
+
 proctype Receiver(byte me; bool limited; byte calls)
 {
     OWN_STATE;
@@ -312,11 +338,14 @@ look:
     recv_locked();
     if
     :: status == WOULD_BLOCK && leave == OK && !linked[me] ->
-        atomic { insert(me); receivers++ }
+        atomic { /* with the send lock as well: linked, then look again */
+            !send_lock ->
+            insert(me);
+            receivers++;
 #ifndef DROP_RECHECK
-        atomic { read_bits() } /* linked, then look again */
-        recv_locked()
+            recv_locked_held()
 #endif
+        }
     :: else
     fi;
     atomic {
