@@ -260,7 +260,8 @@ Encoder::Step Encoder::refer_to_open_tuple(std::int64_t number) {
     const PyObject* const tuple = remembered_[static_cast<std::size_t>(number)].obj;
     for (std::size_t i = frames_.size(); i-- > 0 && frames_[i].obj != tuple;) {
         const Frame& frame = frames_[i];
-        const bool hashes = frame.kind == kSet || frame.kind == kFrozenSet || (frame.kind == kDict && frame.pending);
+        const bool hashes =
+            frame.kind == kSet || frame.kind == kFrozenSet || (frame.kind == kDict && frame.pending);
         if (hashes) return kIsForeign;
     }
     tuple_in_itself_ = true;

@@ -55,8 +55,8 @@ void set_signal_thread(unsigned long ident) noexcept {
     signal_thread.store(ident, std::memory_order_relaxed);
 }
 
-Status blocking_send_rest(Context& context, Channel& channel, Parcel& parcel, Status tried, bool until_taken,
-                          Nanos deadline, const std::atomic<bool>* cancelled) {
+Status blocking_send_rest(Context& context, Channel& channel, Parcel& parcel, Status tried,
+                          bool until_taken, Nanos deadline, const std::atomic<bool>* cancelled) {
     Status status = tried;
     if (status == Status::kOkOwing) {
         detached([&] { channel.settle(); });
@@ -79,8 +79,8 @@ Status blocking_send_rest(Context& context, Channel& channel, Parcel& parcel, St
     }
 }
 
-Status blocking_recv_rest(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch, Status tried,
-                          Nanos deadline, const std::atomic<bool>* cancelled) {
+Status blocking_recv_rest(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch,
+                          Status tried, Nanos deadline, const std::atomic<bool>* cancelled) {
     Status status = tried;
     if (status == Status::kWouldBlock) {
         if (deadline == 0) return Status::kTimeout;

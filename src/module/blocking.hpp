@@ -16,8 +16,8 @@ namespace interpchannels {
 
 // kOk; kClosed, kTimeout, kCancelled, kEnding, kNoMemory: nothing was sent and no exception is set;
 // kInterrupted: nothing was sent and a signal handler's exception is set. `deadline` 0 tries once.
-Status blocking_send_rest(Context& context, Channel& channel, Parcel& parcel, Status tried, bool until_taken,
-                          Nanos deadline, const std::atomic<bool>* cancelled);
+Status blocking_send_rest(Context& context, Channel& channel, Parcel& parcel, Status tried,
+                          bool until_taken, Nanos deadline, const std::atomic<bool>* cancelled);
 inline Status blocking_send(Context& context, Channel& channel, Parcel& parcel, bool until_taken,
                             Nanos deadline, const std::atomic<bool>* cancelled) {
     const Status tried =
@@ -27,8 +27,8 @@ inline Status blocking_send(Context& context, Channel& channel, Parcel& parcel, 
 }
 
 // kOk and the parcel; kClosed, kTimeout, kCancelled, kEnding; kInterrupted with an exception set.
-Status blocking_recv_rest(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch, Status tried,
-                          Nanos deadline, const std::atomic<bool>* cancelled);
+Status blocking_recv_rest(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch,
+                          Status tried, Nanos deadline, const std::atomic<bool>* cancelled);
 inline Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch,
                             Nanos deadline, const std::atomic<bool>* cancelled) {
     const Status tried = channel.try_recv(parcel, scratch);
