@@ -198,6 +198,14 @@ def test_sharing(echo):
     assert_same(value, echo(value))
 
 
+@pytest.mark.parametrize("shared", ["some word", "\u20ac" * 3, b"some bytes", 2**100], ids=ascii)
+def test_sharing_among_the_keys_and_values_of_a_flat_dict(echo, shared):
+    if not isinstance(shared, int):  # pickle keeps no int's identity either
+        shared = shared[:1] + shared[1:]  # nobody else's
+    got = echo({"first": shared, shared: 1, "last": shared})
+    assert_same({"first": shared, shared: 1, "last": shared}, got)
+
+
 def test_what_is_equal_but_not_shared_stays_apart(echo):
     value = [
         [1],

@@ -230,10 +230,10 @@ void compare(PyObject* expected, PyObject* actual) {
     const PyRef found(
         must(PyObject_CallFunctionObjArgs(samples().difference.get(), expected, actual, nullptr)));
     if (found.get() == Py_None) return;
-    const PyRef value(PyObject_Repr(expected));
+    const PyRef value(PyObject_ASCII(expected));
     PyErr_Clear();
     std::fprintf(stderr, "%s\nof %.2000s\n", PyUnicode_AsUTF8(found.get()),
-                 value && PyUnicode_IS_ASCII(value.get()) ? PyUnicode_AsUTF8(value.get()) : "a value");
+                 value ? PyUnicode_AsUTF8(value.get()) : "a value");
     std::abort();
 }
 
