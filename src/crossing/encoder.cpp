@@ -283,7 +283,7 @@ Encoder::Step Encoder::text(PyObject* str) {
                     : kind == 2             ? kStrUcs2
                                             : kStrUcs4;
     std::uint8_t mark = 0;
-    if (!frames_.empty() && (length > 1 || kind > 1)) {
+    if (!is_root() && (length > 1 || kind > 1)) {
         const std::int64_t known = remember(str, mark);
         if (known < -1) return kError;
         if (known >= 0) return refer(known);
@@ -305,7 +305,7 @@ Encoder::Step Encoder::bytes(PyObject* obj) {
     const auto n = static_cast<std::size_t>(immutable ? PyBytes_GET_SIZE(obj) : PyByteArray_GET_SIZE(obj));
     const char* const data = immutable ? PyBytes_AS_STRING(obj) : PyByteArray_AS_STRING(obj);
     std::uint8_t mark = 0;
-    if (!frames_.empty() && (n > 1 || !immutable)) {
+    if (!is_root() && (n > 1 || !immutable)) {
         const std::int64_t known = remember(obj, mark);
         if (known < -1) return kError;
         if (known >= 0) return refer(known);
@@ -335,7 +335,7 @@ Encoder::Step Encoder::big_int(PyObject* obj) {
 
 Encoder::Step Encoder::memoryview(PyObject* obj) {
     std::uint8_t mark = 0;
-    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    const std::int64_t known = is_root() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
     if (known >= 0) return refer(known);
 
@@ -418,7 +418,7 @@ bool Encoder::attach_end(PyObject* end) {
 
 Encoder::Step Encoder::end(PyObject* obj, Direction direction) {
     std::uint8_t mark = 0;
-    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    const std::int64_t known = is_root() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
     if (known >= 0) return refer(known);
     if (!attach_end(obj)) return kError;
@@ -427,7 +427,7 @@ Encoder::Step Encoder::end(PyObject* obj, Direction direction) {
 
 Encoder::Step Encoder::queue(PyObject* obj) {
     std::uint8_t mark = 0;
-    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    const std::int64_t known = is_root() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
     if (known >= 0) return refer(known);
     PyRef recv, send;
@@ -437,7 +437,7 @@ Encoder::Step Encoder::queue(PyObject* obj) {
 
 Encoder::Step Encoder::channel_id(PyObject* obj) {
     std::uint8_t mark = 0;
-    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    const std::int64_t known = is_root() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
     if (known >= 0) return refer(known);
     ChannelIdParts parts = context_.read_channel_id(obj);
@@ -460,7 +460,7 @@ Encoder::Step Encoder::channel_id(PyObject* obj) {
 Encoder::Step Encoder::buffer(PyObject* obj) {
     if (explaining_) return kLeaf;  // it would cross, and nothing is sent
     std::uint8_t mark = 0;
-    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    const std::int64_t known = is_root() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
     if (known >= 0) return refer(known);
     BufferMemory* const memory = moved_.take_from(obj);
@@ -472,7 +472,7 @@ Encoder::Step Encoder::buffer(PyObject* obj) {
 Encoder::Step Encoder::registry(PyObject* obj) {
     if (!mode_.registry || !cpython::is_registered(obj)) return kIsForeign;
     std::uint8_t mark = 0;
-    const std::int64_t known = frames_.empty() ? -1 : remember(obj, mark);
+    const std::int64_t known = is_root() ? -1 : remember(obj, mark);
     if (known < -1) return kError;
     if (known >= 0) return refer(known);
     RegistryItem* const item = RegistryItem::make(*context_.interpreter, obj);

@@ -133,6 +133,8 @@ private:
     // The number of an object that was met before, or -1; otherwise remembers it where that is worth it and
     // says so in `mark`. -2: an exception is set.
     std::int64_t remember(PyObject* obj, std::uint8_t& mark, bool always = false);
+    // The value as a whole, which nothing else in it can refer to. (A flat dict has no frame.)
+    bool is_root() const noexcept { return size_ == 0; }
     Step refer(std::int64_t number);
     Step refer_to_open_tuple(std::int64_t number);
     int rehash();
