@@ -28,14 +28,14 @@ RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),LD_PRELOAD="$$($${C
 CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo bench test venv engine-tests pytest conformance model fuzz lint lint-venv format wheel clean
+.PHONY: help build demo bench bench-peers counts test venv engine-tests pytest conformance model fuzz lint lint-venv format wheel clean
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  PYTHON=…  the CPython: a path, or a version such as 3.12 (default: the newest here)'
 	@echo '  PRESET=…  a preset of CMakePresets.json (default: release)'
-	@echo '  ARGS=…    for demo, bench and conformance;  PYTEST_ARGS=…  for test and pytest'
+	@echo '  ARGS=…    for demo, bench, bench-peers, counts and conformance;  PYTEST_ARGS=…  for test and pytest'
 
 build:  ## the importable package, in build/<python>-<preset>/python
 	@$(CONFIGURE) >/dev/null
@@ -47,8 +47,18 @@ demo: build  ## the main job on real files: interpreters against one, and agains
 bench: PRESET = bench
 bench: build  ## the package and the engine beside their peers
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
-	@$(RUN) '$(PY)' bench/package/run.py $(ARGS)
+	@$(RUN) INTERPCHANNELS_BENCH_FUTEX='$(CURDIR)/$(BUILD)/futex_round_trip' '$(PY)' -m interpchannels bench $(ARGS)
 	@if [ -x $(BUILD)/engine_bench ]; then $(BUILD)/engine_bench; fi
+
+bench-peers: PRESET = bench
+bench-peers:  ## the engine beside channels of Rust, Go and C++, in the same shapes
+	@$(CONFIGURE) >/dev/null
+	@$(CMAKE) --build $(BUILD) --target bench_peers --parallel $(JOBS)
+	@'$(PY)' bench/peers/run.py --programs $(BUILD) --into $(BUILDS)/peers $(ARGS)
+
+counts: build  ## instructions of a send and a receive (valgrind), beside those that are kept; ARGS=--update keeps these
+	@tools/need-valgrind
+	@'$(PY)' bench/counts/run.py --build $(BUILD) $(ARGS)
 
 test: engine-tests pytest  ## sets up all that the tests need and runs them
 

@@ -1,4 +1,4 @@
-"""`python -m interpchannels demo`: see `python -m interpchannels demo --help`."""
+"""`python -m interpchannels demo` and `… bench`: see `python -m interpchannels demo --help`."""
 
 import signal
 import sys
@@ -6,7 +6,7 @@ import sys
 # The guard matters: multiprocessing imports this module again in every process that it spawns.
 if __name__ == "__main__":
     try:
-        from interpchannels._demo.cli import main
+        from interpchannels._cli import main
 
         status = main(sys.argv[1:])
     except KeyboardInterrupt:  # while it was being imported

@@ -332,13 +332,23 @@ Status Channel::try_recv(Parcel& out, Scratch& scratch) noexcept {
     int moved_in = 0;
     const Status status = recv_locked<SendLock::kTry>(out, scratch, wakes, moved_in);
     if (capacity_ == 0) queue_.send_lock.unlock();
+    const Queue::Contents left = queue_.oversized() ? unused_memory_locked() : Queue::Contents{};
     queue_.recv_lock.unlock();
+    if (left.head) Queue::release(left);
     wakes.deliver();
     if (moved_in != 0 && receivers_count_.load(std::memory_order_relaxed) != 0 &&  // the locks order it
         !wake_receivers<true>(static_cast<std::uint64_t>(moved_in))) {
         return Status::kOkOwing;
     }
     return status;
+}
+
+// recv_lock. What a backlog has left behind, unless a sender is at it.
+Queue::Contents Channel::unused_memory_locked() noexcept {
+    if (!queue_.send_lock.try_lock()) return {};
+    const Queue::Contents left = queue_.detach_memory();
+    queue_.send_lock.unlock();
+    return left;
 }
 
 Status Channel::try_recv_batch(Batch& out, std::uint64_t max) noexcept {
@@ -368,7 +378,9 @@ Status Channel::try_recv_batch(Batch& out, std::uint64_t max) noexcept {
             }
         }
     }
+    const Queue::Contents left = queue_.oversized() ? unused_memory_locked() : Queue::Contents{};
     queue_.recv_lock.unlock();
+    if (left.head) Queue::release(left);
     wakes.deliver();
     if (moved_in != 0 && receivers_count_.load(std::memory_order_relaxed) != 0 &&  // the locks order it
         !wake_receivers<true>(static_cast<std::uint64_t>(moved_in))) {
@@ -391,6 +403,7 @@ Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait, std::ui
     for (;;) {
         WakeList wakes;
         int moved_in = 0;
+        Queue::Contents left;
         const Status leave = woken != Status::kOk ? woken : must_leave(wait);
         queue_.recv_lock.lock();
         if (capacity_ == 0) queue_.send_lock.lock();
@@ -400,6 +413,7 @@ Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait, std::ui
             if (capacity_ != 0) queue_.send_lock.lock();
             link_locked(me);
             status = recv_locked<SendLock::kHeld>(out, scratch, wakes, moved_in);
+            if (status == Status::kWouldBlock) left = queue_.detach_memory();
             if (capacity_ != 0) queue_.send_lock.unlock();
         }
         if (status == Status::kWouldBlock) {
@@ -412,6 +426,7 @@ Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait, std::ui
         if (status != Status::kWouldBlock && me.linked) unlink_locked(me);
         if (capacity_ == 0) queue_.send_lock.unlock();
         queue_.recv_lock.unlock();
+        if (left.head) Queue::release(left);
         wakes.deliver();
         if (moved_in != 0) tell_receivers(static_cast<std::uint64_t>(moved_in));
         if (status != Status::kWouldBlock) {

@@ -162,6 +162,7 @@ private:
     bool take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) noexcept;
     int promote_locked(WakeList& wakes) noexcept;
     void promote_all() noexcept;
+    Queue::Contents unused_memory_locked() noexcept;
     void link_locked(Receiver& receiver) noexcept;
     void link_locked(Offer& offer) noexcept;
     void unlink_locked(Receiver& receiver) noexcept;

@@ -327,6 +327,19 @@ Queue::Contents Queue::detach_all() noexcept {
     return contents;
 }
 
+bool Queue::head_is_large() const noexcept { return head_->capacity > kSegmentMin; }
+
+Queue::Contents Queue::detach_memory() noexcept {
+    if (abandoned_ || has_next()) return {};
+    Contents contents = detach_all();
+    // Relaxed: the locks order it.
+    if (Segment* const spare = spare_.exchange(nullptr, std::memory_order_relaxed)) {
+        spare->next = static_cast<Segment*>(contents.head);
+        contents.head = spare;
+    }
+    return contents;
+}
+
 void Queue::release(const Contents& contents) noexcept {
     auto* segment = static_cast<Segment*>(contents.head);
     std::uint32_t offset = contents.offset;

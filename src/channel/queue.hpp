@@ -14,7 +14,8 @@
 //  3. live() = published - gone: a record is gone when it was taken, or removed where it stands
 //     (a tombstone, which the consumer then passes over without counting it again).
 //  4. A segment that the consumer has left is reused for the next one that the producer needs: memory that
-//     is allocated in one thread and freed in the other costs ten times the rest.
+//     is allocated in one thread and freed in the other costs ten times the rest. What a backlog has made large is
+//     given back once it is gone (oversized()), and everything when the receiver goes to sleep.
 #pragma once
 
 #include <atomic>
@@ -65,6 +66,11 @@ public:
     Contents detach_all() noexcept;
     static void release(const Contents& contents) noexcept;
 
+    // Receive lock. It is used up, and its memory is more than a channel needs that never holds much.
+    bool oversized() const noexcept { return passed_ == published_seen_ && head_ && head_is_large(); }
+    // Both locks. Its memory, where nothing is queued, to be released after unlocking.
+    Contents detach_memory() noexcept;
+
     // Any thread, no lock.
     std::uint64_t published() const noexcept {
         // Acquire pairs with the release in append().
@@ -100,6 +106,7 @@ private:
     struct Segment;
     struct Header;
 
+    bool head_is_large() const noexcept;
     bool make_room(std::uint32_t length) noexcept;
     Header* next_header() noexcept;
     void retire(Segment* segment) noexcept;

@@ -2,6 +2,10 @@
 // throughout: an offer is made to stand in line by a wait that gives up at once and keeps its place.
 #include "channel/channel.hpp"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "engine_support.hpp"
 
 namespace interpchannels {
@@ -35,6 +39,35 @@ TEST_P(Capacities, ANewChannelIsOpenAndEmpty) {
     const ChannelStats stats = channel->stats();
     EXPECT_EQ(stats.sent + stats.received + stats.queued + stats.bytes, 0u);
 }
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+std::size_t allocated() { return mallinfo2().uordblks; }
+
+TEST(Memory, OfABacklogIsGivenBackWhenItIsDrained) {
+    constexpr std::size_t kSmall = 8192;  // what malloc keeps for the thread counts as allocated
+    PlainChannel channel(kUnbounded);
+    const std::size_t before = allocated();
+    for (int round = 0; round < 3; ++round) {
+        for (std::uint64_t i = 0; i < 20'000; ++i) {
+            Message message(i);
+            ASSERT_EQ(channel->try_send(message.parcel, 1), Status::kOk);
+        }
+        EXPECT_GT(allocated(), before + 100'000);
+        for (std::uint64_t i = 0; i < 20'000; ++i) ASSERT_EQ(next_value(*channel), i);
+        EXPECT_LT(allocated(), before + kSmall);
+    }
+    // A receiver that waits leaves nothing of it.
+    Parcel out;
+    Scratch scratch;
+    WaitFor wait;
+    wait.deadline = now() + 1;
+    EXPECT_EQ(channel->recv(out, scratch, wait), Status::kTimeout);
+    EXPECT_LT(allocated(), before + kSmall);
+    Message message(std::uint64_t{7});
+    ASSERT_EQ(channel->try_send(message.parcel, 1), Status::kOk);
+    EXPECT_EQ(next_value(*channel), 7u);
+}
+#endif
 
 TEST_P(Capacities, SendsUntilFullAndReceivesInOrder) {
     PlainChannel channel(GetParam());

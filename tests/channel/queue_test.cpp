@@ -37,6 +37,30 @@ TEST(Queue, EmptyHasNothing) {
     EXPECT_EQ(queue.published(), 0u);
 }
 
+TEST(Queue, MemoryIsGivenBackWhereNothingIsQueued) {
+    Queue queue;
+    EXPECT_EQ(queue.detach_memory().head, nullptr);
+    for (int round = 0; round < 5; ++round) {
+        const std::size_t count = round % 2 ? 3 : 2000;  // few stay in small segments
+        for (std::size_t i = 0; i < count; ++i) append_text(queue, std::to_string(i));
+        for (std::size_t i = 0; i < count; ++i) {
+            EXPECT_EQ(queue.detach_memory().head, nullptr) << "something is queued";
+            EXPECT_FALSE(queue.oversized());
+            ASSERT_EQ(take_text(queue), std::to_string(i));
+        }
+        EXPECT_EQ(queue.oversized(), count == 2000);
+        const Queue::Contents memory = queue.detach_memory();
+        EXPECT_NE(memory.head, nullptr);
+        EXPECT_EQ(memory.records, 0u);
+        EXPECT_EQ(queue.detach_memory().head, nullptr) << "all of it was detached";
+        Queue::release(memory);
+        EXPECT_EQ(queue.live(), 0u);
+        EXPECT_EQ(queue.bytes_queued(), 0u);
+        EXPECT_FALSE(queue.oversized());
+        EXPECT_EQ(take_text(queue), "(nothing)");
+    }
+}
+
 TEST(Queue, InlineSizesComeBackAsTheyWere) {
     Queue queue;
     // Around every power of two: record lengths, alignment, and the ends of segments.

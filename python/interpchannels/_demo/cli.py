@@ -1,43 +1,29 @@
 """The command line: `python -m interpchannels demo [DIR] [--workers N] [--glob PATTERN] [--top K]`."""
 
 import argparse
-import io
 import os
-import signal
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Never
+from typing import Any
+
+from interpchannels._progress import Progress
 
 from . import job, peers, report, run_channels
 from .job import Run
-from .progress import Progress
 
 EXIT_DIFFERENT = 1
-EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 _MOST_WORKERS = 256
-_SECONDS_UNTIL_SECOND_INTERRUPT = 1.0
+_EVERY_MODULE = "**/*.py"
 # Folders in the standard library's own that aren't part of it.
 _NOT_STANDARD = {"site-packages", "dist-packages"}
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> Never:
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}\n")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Runs a command and returns the exit code: 0, 1 (results differ), 2 (bad input) or 130 (Ctrl-C)."""
-    parser = _Parser(prog="python -m interpchannels")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="demo")
+def add_command(commands: Any) -> None:
+    """Adds the command and its options to argparse's subparsers."""
     demo = commands.add_parser(
         "demo",
         help="tokenise Python files in several interpreters, beside one and beside processes",
@@ -56,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     demo.add_argument(
         "--glob",
-        default="**/*.py",
+        default=_EVERY_MODULE,
         metavar="PATTERN",
         help="which files under DIR (default: **/*.py)",
     )
@@ -67,19 +53,16 @@ def main(arguments: Sequence[str]) -> int:
         metavar="K",
         help="how many of the most frequent names to print (default: 10)",
     )
-    options = parser.parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold anything
+    demo.set_defaults(run=run, parser=demo)
+
+
+def run(options: argparse.Namespace) -> int:
+    """0, 1 (results differ) or 130 (Ctrl-C); exits with 2 where the input is bad."""
     try:
-        with _first_interrupt_only():
-            try:
-                paths = _find(options.dir, options.glob)
-            except ValueError as problem:
-                demo.error(str(problem))
-            return _demo(paths, options.workers, options.top)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        paths = find(options.dir, options.glob)
+    except ValueError as problem:
+        options.parser.error(str(problem))
+    return _demo(paths, options.workers, options.top)
 
 
 def _demo(paths: Sequence[str], workers: int, top: int) -> int:
@@ -114,8 +97,11 @@ def _demo(paths: Sequence[str], workers: int, top: int) -> int:
     return 0
 
 
-def _find(folder: str | None, pattern: str) -> list[str]:
-    """The paths of the files that match, sorted. ValueError says what is wrong with the folder or the pattern."""
+def find(folder: str | None = None, pattern: str = _EVERY_MODULE) -> list[str]:
+    """The paths of the files that match, sorted; without a folder, of the standard library.
+
+    ValueError says what is wrong with the folder or the pattern.
+    """
     if folder == "":
         raise ValueError("DIR is empty")
     root = Path(sysconfig.get_path("stdlib") if folder is None else folder)
@@ -154,32 +140,3 @@ def _whole_number(text: str, least: int, most: int | None) -> int:
         limits = f"at least {least}" if most is None else f"from {least} to {most}"
         raise argparse.ArgumentTypeError(f"must be {limits}, not {number}")
     return number
-
-
-@contextmanager
-def _first_interrupt_only() -> Iterator[None]:
-    """Lets the first Ctrl-C raise KeyboardInterrupt as ever, and no second one disturb the cleaning up.
-
-    Should that take longer than it ever ought to, another Ctrl-C ends the process at once.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:
-        yield  # ignored, or someone else's
-        return
-    first: float | None = None
-
-    def on_interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal first
-        now = time.monotonic()
-        if first is None:
-            first = now
-            raise KeyboardInterrupt
-        if now - first > _SECONDS_UNTIL_SECOND_INTERRUPT:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-
-    signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

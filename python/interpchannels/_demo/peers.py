@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
+from interpchannels._progress import Progress
+
 from . import job
 from .job import FileCount, Run, Tally
-from .progress import Progress
 
 _CHUNKS_PER_WORKER = 16  # enough to keep all of them busy to the end
 _LARGEST_CHUNK = 32  # from 16 to 54 files made no difference that could be measured
@@ -32,16 +33,19 @@ def run_alone(paths: Sequence[str], progress: Progress) -> Run:
     return Run("one interpreter", tally, time.perf_counter() - started, interrupted)
 
 
-def run_processes(paths: Sequence[str], workers: int, progress: Progress) -> Run:
+def run_processes(
+    paths: Sequence[str], workers: int, progress: Progress, chunk: int | None = None
+) -> Run:
     """Does the job in `workers` processes (start method spawn); this one reads and gathers.
 
-    As with channels the files themselves are sent, a few at a time, and results are merged as they come. Ctrl-C ends it
-    with what was done so far.
+    As with channels the files themselves are sent, `chunk` at a time, and results are merged as they come. Ctrl-C ends
+    it with what was done so far.
     """
     started = time.perf_counter()
     tally = Tally()
     interrupted = False
-    chunk = max(1, min(_LARGEST_CHUNK, len(paths) // (workers * _CHUNKS_PER_WORKER)))
+    if chunk is None:
+        chunk = max(1, min(_LARGEST_CHUNK, len(paths) // (workers * _CHUNKS_PER_WORKER)))
     files = ((path, job.load(path)) for path in paths)
     context = multiprocessing.get_context("spawn")
     try:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import interpchannels
 from interpchannels import ChannelClosedError, RecvChannel, SendChannel
+from interpchannels._progress import Progress
 
 from . import job
 from .job import FileCount, Run, Tally, Traffic
-from .progress import Progress
 
 type File = tuple[bytes | None, str]
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 OLD = sys.version_info < (3, 13)
+PUBLIC = sys.version_info >= (3, 14)  # concurrent.interpreters
 CHANNELS = "_xxinterpchannels" if OLD else "_interpchannels"
 _INTERPRETERS = "_xxsubinterpreters" if OLD else "_interpreters"
 
@@ -36,18 +37,18 @@ class Queues:
     every installation has.
     """
 
+    name = "interpreters.Queue"
+
     def __init__(self) -> None:
         if OLD:
             raise LookupError("CPython's Queue: 3.12 has none")
-        public = sys.version_info >= (3, 14)
-        self._module = "concurrent.interpreters" if public else "test.support.interpreters.queues"
-        self.name = f"{self._module}.Queue"
+        self._module = "concurrent.interpreters" if PUBLIC else "test.support.interpreters.queues"
         try:
             library: Any = importlib.import_module(self._module)
         except ImportError as problem:
-            raise LookupError(f"{self.name}: {problem}") from problem
+            raise LookupError(f"{self._module}: {problem}") from problem
         # 3.13's would pickle without syncobj.
-        self._create = library.create_queue if public else partial(library.create, syncobj=True)
+        self._create = library.create_queue if PUBLIC else partial(library.create, syncobj=True)
 
     def create(self) -> Any:
         """A new one."""
@@ -81,6 +82,8 @@ def interpreter(source: str) -> Iterator[None]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    yield
-    thread.join()
-    _interpreters.destroy(made)
+    try:
+        yield
+    finally:
+        thread.join()
+        _interpreters.destroy(made)

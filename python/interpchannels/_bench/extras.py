@@ -1,42 +1,36 @@
-"""Batches beside single sends, and what the counters cost: they are always on, and only asking costs."""
+"""Batches beside single sends in one thread, and what asking for the counters costs: they are always on."""
 
 from collections.abc import Callable, Iterator
 from itertools import repeat
 
-from measure import Batch, Case, per_operation, timer
-
 import interpchannels
 
-GROUP = "extras"
-MANY = "send_many, recv_many"
-SINGLE = "send, recv"
-ASKED = "asked"
-FLOATS = "a float of 100"
-END_STATS = "end.stats()"
-STATS = "stats() of 100 channels"
+from . import values
+from .measure import TIME, Batch, Case, Cell, Effort, Figures, per_operation, timer
+from .rows import Row
 
 _COUNT = 100
 
 
-def cases() -> Iterator[Case]:
-    """One way of doing it in each case."""
-    yield Case(GROUP, FLOATS, MANY, _each_of(_many()))
-    yield Case(GROUP, FLOATS, SINGLE, _each_of(_single()))
-    yield Case(GROUP, END_STATS, ASKED, _whole(_end_stats()))
-    yield Case(GROUP, STATS, ASKED, _whole(_stats()))
+def rows() -> Iterator[Row]:
+    """A float of 100; the counters of one end, and of the process where it has 100 channels."""
+    many = _cell("a float of 100: send_many, recv_many", _many, _COUNT)
+    single = _cell("a float of 100: one by one", _single, _COUNT)
+    yield Row("pair, floats in batches of 100", many, [single], 1 / 2)
+    yield Row("end.stats()", _cell("end.stats()", _end_stats))
+    yield Row("stats() of 100 channels", _cell("stats() of 100 channels", _stats))
 
 
-def _whole(batch: Batch) -> Callable[[float], float]:
-    return lambda seconds: per_operation(batch, seconds)
+def _cell(name: str, way: Callable[[], Batch], each: int = 1) -> Cell:
+    def measure(effort: Effort) -> Figures:
+        return {TIME: per_operation(way(), effort.seconds) / each}
 
-
-def _each_of(batch: Batch) -> Callable[[float], float]:
-    return lambda seconds: per_operation(batch, seconds) / _COUNT
+    return Cell(Case(name, measure))
 
 
 def _many() -> Batch:
     recv, send = interpchannels.create()
-    floats = [n / 7 for n in range(_COUNT)]
+    floats = values.floats(_COUNT)
 
     def work(count: int) -> None:
         for _ in repeat(None, count):
@@ -48,7 +42,7 @@ def _many() -> Batch:
 
 def _single() -> Batch:
     recv, send = interpchannels.create()
-    floats = [n / 7 for n in range(_COUNT)]
+    floats = values.floats(_COUNT)
 
     def work(count: int) -> None:
         for _ in repeat(None, count):
