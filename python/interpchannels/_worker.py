@@ -172,6 +172,7 @@ def spawn[R](fn: Callable[..., R], /, *args: Any) -> Worker[R]:
         ) from error
     entries: list[object] = list(sys.path)  # it may hold anything
     source = _BOOT.format(path=[entry for entry in entries if isinstance(entry, str)])
+    _interpchannels._expect_worker(task)
     try:
         return Worker(_name(fn), source, registrations, task)
     except BaseException:  # no thread: what was moved is still ours

@@ -118,7 +118,7 @@ Status Channel::try_send(Parcel& parcel, std::int64_t sender) noexcept {
     queue_.send_lock.unlock();
     if (status != Status::kOk) return status;
     // Relaxed: who links holds our lock too (link_locked). Linked before this send, it is seen here; linked after it, it
-    // sees the item. A fence in its place cost a tenth of a send.
+    // sees the item. So no fence is needed here, which would be one atomic operation more for each send.
     if (receivers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;
     return wake_receivers<true>(1) ? Status::kOk : Status::kOkOwing;
 }

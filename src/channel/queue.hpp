@@ -66,8 +66,12 @@ public:
     Contents detach_all() noexcept;
     static void release(const Contents& contents) noexcept;
 
-    // Receive lock. It is used up, and its memory is more than a channel needs that never holds much.
-    bool oversized() const noexcept { return passed_ == published_seen_ && head_ && head_is_large(); }
+    // Receive lock. It is used up, and its memory is more than a channel needs that never holds much. Relaxed: a hint;
+    // but a receiver that is close behind a sender must not be after its lock for nothing.
+    bool oversized() const noexcept {
+        return passed_ == published_seen_ && head_ && head_is_large() &&
+               passed_ == published_.load(std::memory_order_relaxed);
+    }
     // Both locks. Its memory, where nothing is queued, to be released after unlocking.
     Contents detach_memory() noexcept;
 

@@ -151,8 +151,10 @@ Status Select::look(WakeList& wakes, int& moved_in) noexcept {
     return Status::kWouldBlock;
 }
 
+// In the order that look() has drawn: of two cases of one channel the first in line is served first.
 void Select::link_all() noexcept {
-    for (std::size_t i = 0; i < count_; ++i) {
+    for (std::size_t at = 0; at < count_; ++at) {
+        const std::size_t i = order_[at];
         Case& c = cases_[i];
         if (c.offer) {
             if (c.offer->linked) continue;

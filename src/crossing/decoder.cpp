@@ -10,66 +10,10 @@
 #include "crossing/pages.hpp"
 #include "crossing/pickle.hpp"
 #include "crossing/pod_vector.hpp"
+#include "crossing/small_values.hpp"
 
 namespace interpchannels {
 namespace {
-
-// A short ASCII str at `at`, where there are `room` bytes, with the size of what was read. False where it is none, or
-// one of the interpreter's own; true and nullptr where there is an exception.
-[[gnu::always_inline]] inline bool small_text(const std::byte* at, std::size_t room, PyObject*& made,
-                                              std::size_t& size) {
-    if (room < 2) return false;
-    const auto length = static_cast<std::size_t>(at[1]);
-    size = length + 2;
-    if (length < 2 || length >= 0x80 || size > room) return false;
-    made = PyUnicode_New(static_cast<Py_ssize_t>(length), 0x7F);
-    if (made) copy_payload(reinterpret_cast<std::byte*>(PyUnicode_1BYTE_DATA(made)), at + 2, length);
-    return true;
-}
-
-// The same for what encode_small() writes. What it leaves out value() knows.
-[[gnu::always_inline]] inline bool small_value(const std::byte* at, std::size_t room, PyObject*& made,
-                                               std::size_t& size) {
-    switch (static_cast<std::uint8_t>(*at)) {
-    case kNone:
-        size = 1;
-        made = Py_NewRef(Py_None);
-        return true;
-    case kTrue:
-        size = 1;
-        made = Py_NewRef(Py_True);
-        return true;
-    case kFalse:
-        size = 1;
-        made = Py_NewRef(Py_False);
-        return true;
-    case kInt8:
-        size = 2;
-        if (room < size) return false;
-        made = PyLong_FromLong(static_cast<std::int8_t>(at[1]));
-        return true;
-    case kInt32: {
-        std::int32_t v = 0;
-        size = 1 + sizeof v;
-        if (room < size) return false;
-        std::memcpy(&v, at + 1, sizeof v);
-        made = PyLong_FromLong(v);
-        return true;
-    }
-    case kFloat: {
-        double v = 0;
-        size = 1 + sizeof v;
-        if (room < size) return false;
-        std::memcpy(&v, at + 1, sizeof v);
-        made = PyFloat_FromDouble(v);
-        return true;
-    }
-    case kStrAscii:
-        return small_text(at, room, made, size);
-    default:
-        return false;
-    }
-}
 
 class Decoder {
 public:
@@ -196,11 +140,10 @@ private:
 
     // --- values: a new reference; nullptr with an exception, or with goes_on_ where a container was opened ---
 
-    // The next value where it is one of the most common, which open nothing. Where it is none of them, nullptr, and
-    // nothing was read.
+    // One of the most common, which open nothing. Where it is none of them, nullptr, and nothing was read.
     [[gnu::always_inline]] PyObject* common_value() {
         const std::size_t room = left();
-        if (room < 2) return nullptr;
+        if (room == 0) return nullptr;
         switch (static_cast<std::uint8_t>(*at_)) {
         case kStrAscii | kRemember: {
             std::size_t size = 0;
@@ -210,6 +153,7 @@ private:
             return remembered(str, true);
         }
         case kRef: {
+            if (room < 2) return nullptr;
             const auto number = static_cast<std::size_t>(at_[1]);
             if (number >= 0x80 || number >= remembered_.size() || !remembered_[number]) return nullptr;
             if (lies_in_itself(remembered_[number])) return nullptr;
@@ -225,46 +169,27 @@ private:
         }
         }
     }
-    // As value(), and quicker for what is common.
-    [[gnu::always_inline]] PyObject* item_value() {
+    [[gnu::always_inline]] PyObject* value() {
         const std::byte* const from = at_;
         PyObject* const common = common_value();
-        return common || at_ != from ? common : value();
+        return common || at_ != from ? common : other_value();
     }
 
-    PyObject* value() {
+    PyObject* other_value() {
         std::uint8_t tag = 0;
         if (!get_u8(tag)) return malformed();
         const bool mark = (tag & kRemember) != 0;
         switch (tag & ~kRemember) {
-        case kNone:
-            return Py_NewRef(Py_None);
-        case kTrue:
-            return Py_NewRef(Py_True);
-        case kFalse:
-            return Py_NewRef(Py_False);
         case kEllipsis:
             return Py_NewRef(Py_Ellipsis);
         case kNotImplemented:
             return Py_NewRef(Py_NotImplemented);
-        case kInt8: {
-            std::int8_t v = 0;
-            return get(&v, 1) ? PyLong_FromLong(v) : malformed();
-        }
-        case kInt32: {
-            std::int32_t v = 0;
-            return get(&v, 4) ? PyLong_FromLong(v) : malformed();
-        }
         case kInt64: {
             std::int64_t v = 0;
             return get(&v, 8) ? PyLong_FromLongLong(v) : malformed();
         }
         case kIntBig:
             return big_int();
-        case kFloat: {
-            double v = 0;
-            return get(&v, 8) ? PyFloat_FromDouble(v) : malformed();
-        }
         case kComplex: {
             Py_complex v;
             return get(&v, sizeof v) ? PyComplex_FromCComplex(v) : malformed();
@@ -645,14 +570,14 @@ private:
         switch (frame.kind) {
         case kTuple:
             while (frame.pos < frame.size) {
-                PyObject* const item = item_value();
+                PyObject* const item = value();
                 if (!item) return nullptr;
                 PyTuple_SET_ITEM(frame.obj, frame.pos++, item);
             }
             return close(frame);
         case kList:
             while (frame.pos < frame.size) {
-                PyObject* const item = item_value();
+                PyObject* const item = value();
                 if (!item || set_item(frame, item) < 0) return nullptr;
                 ++frame.pos;
             }
@@ -660,11 +585,11 @@ private:
         case kDict:
             while (frame.pos < frame.size) {
                 if (!frame.key) {
-                    PyObject* const key = item_value();
+                    PyObject* const key = value();
                     if (!key) return nullptr;
                     frame.key = key;
                 }
-                const PyRef item(item_value());
+                const PyRef item(value());
                 if (!item || set_pair(frame, item.get()) < 0) return nullptr;
                 ++frame.pos;
             }

@@ -11,18 +11,6 @@ namespace {
 
 constexpr std::size_t kVarintMax = 10;
 
-// An int of 64 bits: true and its value. Never fails.
-bool small_int(PyObject* obj, long long& value) noexcept {
-    auto* const as_long = reinterpret_cast<PyLongObject*>(obj);
-    if (PyUnstable_Long_IsCompact(as_long)) {
-        value = PyUnstable_Long_CompactValue(as_long);
-        return true;
-    }
-    int overflow = 0;
-    value = PyLong_AsLongLongAndOverflow(obj, &overflow);
-    return overflow == 0;
-}
-
 std::size_t varint_at(std::uint64_t n, std::byte* at) noexcept {
     std::size_t size = 0;
     while (n >= 0x80) {
@@ -31,72 +19,6 @@ std::size_t varint_at(std::uint64_t n, std::byte* at) noexcept {
     }
     at[size++] = static_cast<std::byte>(n);
     return size;
-}
-
-std::size_t put_small_int(std::byte* at, long long value) noexcept {
-    if (value >= -128 && value < 128) {
-        at[0] = std::byte{kInt8};
-        at[1] = static_cast<std::byte>(static_cast<std::int8_t>(value));
-        return 2;
-    }
-    const auto narrow = static_cast<std::int32_t>(value);
-    if (narrow == value) {
-        at[0] = std::byte{kInt32};
-        std::memcpy(at + 1, &narrow, 4);
-        return 5;
-    }
-    at[0] = std::byte{kInt64};
-    const std::int64_t wide = value;
-    std::memcpy(at + 1, &wide, 8);
-    return 9;
-}
-
-std::size_t put_double(std::byte* at, PyObject* obj) noexcept {
-    at[0] = std::byte{kFloat};
-    const double value = PyFloat_AS_DOUBLE(obj);
-    std::memcpy(at + 1, &value, 8);
-    return 9;
-}
-
-// One reference only: it can be met only once. Immortal singletons and one-character strings come back as
-// themselves anyway.
-bool met_once(PyObject* obj) noexcept { return Py_REFCNT(obj) == 1; }
-
-// encode_small_at(); inside of a value it leaves out what has to be remembered.
-template <bool kInside>
-[[gnu::always_inline]] inline std::size_t put_small(PyObject* obj, std::byte* at) noexcept {
-    PyTypeObject* const type = Py_TYPE(obj);
-    if (type == &PyLong_Type) {
-        long long value = 0;
-        return small_int(obj, value) ? put_small_int(at, value) : 0;
-    }
-    if (type == &PyUnicode_Type) {
-        if (!PyUnicode_IS_COMPACT_ASCII(obj)) return 0;
-        const auto length = static_cast<std::size_t>(PyUnicode_GET_LENGTH(obj));
-        if (length >= 0x80 || (kInside && length > 1 && !met_once(obj))) return 0;
-        at[0] = std::byte{kStrAscii};
-        at[1] = static_cast<std::byte>(length);
-        copy_payload(at + 2, reinterpret_cast<const std::byte*>(PyUnicode_1BYTE_DATA(obj)), length);
-        return length + 2;
-    }
-    if (type == &PyFloat_Type) return put_double(at, obj);
-    if (type == &PyBytes_Type) {
-        const auto length = static_cast<std::size_t>(PyBytes_GET_SIZE(obj));
-        if (length >= 0x80 || (kInside && length > 1 && !met_once(obj))) return 0;
-        at[0] = std::byte{kBytes};
-        at[1] = static_cast<std::byte>(length);
-        copy_payload(at + 2, reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(obj)), length);
-        return length + 2;
-    }
-    if (obj == Py_None) {
-        at[0] = std::byte{kNone};
-        return 1;
-    }
-    if (type == &PyBool_Type) {
-        at[0] = obj == Py_True ? std::byte{kTrue} : std::byte{kFalse};
-        return 1;
-    }
-    return 0;
 }
 
 // It has no parts, and no Python code runs while it is written.

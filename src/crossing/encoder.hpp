@@ -22,6 +22,7 @@
 #include "crossing/context.hpp"
 #include "crossing/format.hpp"
 #include "crossing/pod_vector.hpp"
+#include "crossing/small_values.hpp"
 
 namespace interpchannels {
 
@@ -38,7 +39,6 @@ struct CrossingMode {
 // str and short bytes. Attached. True where it did it.
 bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept;
 // The same at a place with room for kSmallMax bytes. How many it wrote; 0: not one of these.
-inline constexpr std::size_t kSmallMax = 2 + 0x7F;
 std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept;
 
 // Attached; may run Python code. `scratch` stays with the parcel. 0, or -1 with an exception set.

@@ -15,7 +15,8 @@
 namespace interpchannels {
 
 // kOk; kClosed, kTimeout, kCancelled, kEnding, kNoMemory: nothing was sent and no exception is set;
-// kInterrupted: nothing was sent and a signal handler's exception is set. `deadline` 0 tries once.
+// kInterrupted: nothing was sent and a signal handler's exception is set. `deadline` 0 tries once. The first try is
+// inline, the rest for when it has failed with `tried` (kWouldBlock where there was none).
 Status blocking_send_rest(Context& context, Channel& channel, Parcel& parcel, Status tried,
                           bool until_taken, Nanos deadline, const std::atomic<bool>* cancelled);
 inline Status blocking_send(Context& context, Channel& channel, Parcel& parcel, bool until_taken,
@@ -26,7 +27,7 @@ inline Status blocking_send(Context& context, Channel& channel, Parcel& parcel, 
     return blocking_send_rest(context, channel, parcel, tried, until_taken, deadline, cancelled);
 }
 
-// kOk and the parcel; kClosed, kTimeout, kCancelled, kEnding; kInterrupted with an exception set.
+// kOk and the parcel; kClosed, kTimeout, kCancelled, kEnding; kInterrupted with an exception set. Likewise.
 Status blocking_recv_rest(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch,
                           Status tried, Nanos deadline, const std::atomic<bool>* cancelled);
 inline Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, Scratch& scratch,

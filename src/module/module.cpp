@@ -284,6 +284,7 @@ PyMethodDef package_functions[] = {
     {"stats", process_stats, METH_NOARGS, stats_doc},
     {"_run_in_new_interpreter", run_in_new_interpreter, METH_VARARGS, nullptr},
     {"_pack", pack, METH_O, nullptr},
+    {"_expect_worker", expect_worker, METH_O, nullptr},
     {"_give_back", give_back, METH_O, nullptr},
     {"_take_task", take_task, METH_NOARGS, nullptr},
     {"_leave_result", leave_result, METH_O, nullptr},

@@ -110,6 +110,7 @@ PyObject* register_end_types(PyObject* module, PyObject* args, PyObject* kwargs)
 
 // worker.cpp
 PyObject* pack(PyObject* module, PyObject* obj);
+PyObject* expect_worker(PyObject* module, PyObject* task);
 PyObject* give_back(PyObject* module, PyObject* task);
 PyObject* run_in_new_interpreter(PyObject* module, PyObject* args);
 PyObject* take_task(PyObject* module, PyObject*);

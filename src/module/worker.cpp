@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <thread>
 
 #include "crossing/decoder.hpp"
@@ -13,14 +14,21 @@
 namespace interpchannels {
 namespace {
 
-std::atomic<int> running{0};          // Workers whose interpreter exists, or is about to
+std::atomic<int> running{0};          // Workers that spawn() has begun and whose interpreter has not ended
 std::atomic<bool> all_ending{false};  // the main interpreter's end has woken the blocked ones
+
+// One of `running`, from spawn() on: the exit would not wait for a thread that has no core yet.
+struct CountOff {
+    void operator()(std::atomic<int>* count) const noexcept { count->fetch_sub(1); }
+};
+using Counted = std::unique_ptr<std::atomic<int>, CountOff>;
 
 // A value outside of every interpreter. Until a Worker has taken the parcel it is its maker's, and what it moved
 // (Buffers) can come back.
 struct Packed {
     Outgoing out;
     Scratch scratch;
+    Counted counted;  // a task that its Worker's thread has not taken over yet
 };
 
 constexpr const char* kPackedName = "interpchannels.packed";
@@ -78,11 +86,22 @@ PyObject* pack(PyObject* module, PyObject* obj) {
     return capsule;
 }
 
+// _expect_worker(task): its thread is about to be made. Until the Worker has ended, or the task was given back, the exit
+// of the process waits for it.
+PyObject* expect_worker(PyObject*, PyObject* task) {
+    auto* const packed = static_cast<Packed*>(PyCapsule_GetPointer(task, kPackedName));
+    if (!packed) return nullptr;
+    running.fetch_add(1);
+    packed->counted.reset(&running);
+    Py_RETURN_NONE;
+}
+
 // _give_back(task): a task that no Worker will take; what it moved comes back.
 PyObject* give_back(PyObject*, PyObject* task) {
     auto* const packed = static_cast<Packed*>(PyCapsule_GetPointer(task, kPackedName));
     if (!packed) return nullptr;
     packed->out.reset();
+    packed->counted.reset();
     Py_RETURN_NONE;
 }
 
@@ -101,6 +120,8 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
         if (!mine.given[i]) return nullptr;
     }
 
+    Counted counted = std::move(mine.given[1]->counted);
+
     PyInterpreterConfig config{};
     config.use_main_obmalloc = 0;
     config.allow_fork = 0;
@@ -110,12 +131,11 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
     config.check_multi_interp_extensions = 1;
     config.gil = PyInterpreterConfig_OWN_GIL;
 
-    running.fetch_add(1);
     PyThreadState* const outer = PyThreadState_Get();
     PyThreadState* inner = nullptr;
     const PyStatus status = Py_NewInterpreterFromConfig(&inner, &config);
     if (PyStatus_Exception(status) || !inner) {
-        running.fetch_sub(1);
+        counted.reset();
         // On failure CPython leaves the thread attached to where it was, or to nothing.
         if (!attached_state()) PyEval_RestoreThread(outer);
         mine.give_back();
@@ -139,7 +159,7 @@ PyObject* run_in_new_interpreter(PyObject* module, PyObject* args) {
         }
     }
     Py_EndInterpreter(inner);
-    running.fetch_sub(1);
+    counted.reset();
     PyEval_RestoreThread(outer);
     mine.give_back();
     if (failure) {

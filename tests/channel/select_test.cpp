@@ -371,5 +371,27 @@ TEST(Select, IsFairAmongTheReady) {
     }
 }
 
+TEST(Select, IsFairAmongSendsThatStandInOneLine) {
+    constexpr std::uint64_t kWays = 3;
+    const int draws = rounds(1500);
+    PlainChannel channel(0);
+    std::vector<int> chosen(kWays);
+    for (int i = 0; i < draws; ++i) {
+        Selecting select;
+        for (std::uint64_t way = 0; way < kWays; ++way) select.send(*channel, way);
+        std::thread thread([&] { EXPECT_EQ(select.wait(), Status::kOk); });
+        await_senders(*channel, kWays);  // whoever receives comes after all of them
+        const std::uint64_t value = next_value(*channel);
+        thread.join();
+        ASSERT_EQ(value, select.index());
+        ++chosen[value];
+    }
+    double chi_squared = 0;
+    const double expected = static_cast<double>(draws) / kWays;
+    for (const int n : chosen) chi_squared += (n - expected) * (n - expected) / expected;
+    // Two degrees of freedom: a fair draw exceeds this once in ten million runs.
+    EXPECT_LT(chi_squared, 32.3);
+}
+
 }  // namespace
 }  // namespace interpchannels

@@ -278,6 +278,37 @@ SCENARIOS = {
         """,
         ["drained 1"],
     ),
+    "a Worker whose thread could not be made": (
+        """
+        def start(thread):
+            raise RuntimeError("can't start new thread")
+        before, threading.Thread.start = threading.Thread.start, start
+        try:
+            spawn(lives.drain, create()[0])
+        except RuntimeError:
+            say("refused")
+        threading.Thread.start = before
+        """,
+        ["refused"],
+    ),
+    "Workers whose threads get no core until the exit": (
+        """
+        from interpchannels._worker import Worker
+        run = Worker._run
+        def run_late(*args):
+            while not threading._SHUTTING_DOWN:
+                time.sleep(0.01)
+            time.sleep(0.2)
+            run(*args)
+        Worker._run = run_late
+        recv, send = create()
+        between = create(0)
+        workers = [spawn(lives.pass_on_all, recv, between[1]), spawn(lives.drain, between[0])]
+        for n in range(50):
+            send.send(n)
+        """,
+        ["drained 50"],
+    ),
     "a Worker whose threads are blocked": (
         """
         recv, send = create()

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from interpchannels._columns import aligned
+
 from .load import RATE
 from .measure import PERCENTILES, Cell
 from .rows import Row, Section, cases_of
@@ -16,10 +18,10 @@ _SCALES = {
 
 def table(sections: Sequence[Section]) -> list[str]:
     """The rows as lines."""
-    lines = [*_aligned([_HEAD, *_cells(sections)]), ""]
+    lines = [*aligned([_HEAD, *_cells(sections)]), ""]
     latencies = list(_latencies(sections))
     if latencies:
-        lines += [*_aligned([_LATENCIES, *latencies]), ""]
+        lines += [*aligned([_LATENCIES, *latencies]), ""]
     return [*lines, _verdict(sections)]
 
 
@@ -142,17 +144,6 @@ def _cell(cell: Cell) -> dict[str, object]:
 
 def _rows(sections: Sequence[Section]) -> Iterator[Row]:
     return (row for section in sections for row in section.rows)
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of one width, the first to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return lines
 
 
 def _piped(rows: Sequence[Sequence[str]]) -> list[str]:

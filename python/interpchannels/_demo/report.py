@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from interpchannels._columns import aligned
+
 from .job import KINDS, Run, Tally, Traffic
 
 _MOST_ERRORS_NAMED = 5
@@ -31,7 +33,7 @@ def differences(runs: Sequence[Run]) -> Iterator[str]:
 
 def _counts(tally: Tally, files: int) -> Iterator[str]:
     done = "" if tally.files == files else f" of {files:,}"
-    yield from _table(
+    yield from aligned(
         [
             ("files", f"{tally.files:,}{done}"),
             ("bytes", f"{tally.bytes:,}"),
@@ -56,12 +58,12 @@ def _names(tally: Tally, top: int) -> list[str]:
     # By count, then by name: most_common() alone leaves the order of equals to chance.
     names = sorted(tally.names.items(), key=lambda item: (-item[1], item[0]))[:top]
     title = f"top {len(names)} names" if len(names) > 1 else "top name"
-    return _table([(title, ""), *((name, f"{count:,}") for name, count in names)])
+    return aligned([(title, ""), *((name, f"{count:,}") for name, count in names)])
 
 
 def _traffic(channels: dict[str, Traffic]) -> list[str]:
     rows = [(name, f"{t.messages:,}", f"{t.bytes:,}") for name, t in channels.items()]
-    return _table([("through the channels", "messages", "bytes"), *rows])
+    return aligned([("through the channels", "messages", "bytes"), *rows])
 
 
 def _times(runs: Sequence[Run]) -> list[str]:
@@ -77,18 +79,7 @@ def _times(runs: Sequence[Run]) -> list[str]:
         elif alone and not alone.interrupted:
             speedup = f"{alone.seconds / run.seconds:.2f}"
         rows.append((run.title, f"{run.seconds:.2f}", speedup))
-    lines = _table(rows)
+    lines = aligned(rows)
     if processes and not processes.interrupted:
         lines.append(f"channels over multiprocessing: {processes.seconds / channels.seconds:.2f}")
-    return lines
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows of equal length as lines, the first column to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
     return lines

@@ -1,0 +1,336 @@
+// The drop-in's send, send_buffer and recv, with CPython's signatures, results, errors and order of checks.
+//
+// What most calls are, a small value without options on the channel of the call before, is tried first and touches
+// neither the table nor a count. All else goes the long way, which says what was wrong.
+#include <cmath>
+#include <cstring>
+#include <string_view>
+
+#include "crossing/decoder.hpp"
+#include "crossing/encoder.hpp"
+#include "module/blocking.hpp"
+#include "module/drop_in.hpp"
+
+namespace interpchannels {
+namespace {
+
+// --- send ---
+
+// PyThread_ParseTimeoutArg, which is not public.
+bool parse_drop_in_timeout(PyObject* arg, bool blocking, Nanos& deadline) {
+    if (!arg || arg == Py_None) {
+        deadline = blocking ? kNever : 0;
+        return true;
+    }
+    if (!blocking) {
+        PyErr_SetString(PyExc_ValueError, "can't specify a timeout for a non-blocking call");
+        return false;
+    }
+    const double seconds = PyFloat_AsDouble(arg);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            PyErr_SetString(PyExc_OverflowError, "timestamp too large to convert to C PyTime_t");
+        }
+        return false;
+    }
+    if (std::isnan(seconds)) {
+        PyErr_SetString(PyExc_ValueError, "Invalid value NaN (not a number)");
+        return false;
+    }
+    if (seconds * 1e9 >= 9223372036854775808.0 || seconds * 1e9 < -9223372036854775808.0) {
+        PyErr_SetString(PyExc_OverflowError, "timestamp too large to convert to C PyTime_t");
+        return false;
+    }
+    if (seconds < 0) {
+        PyErr_SetString(PyExc_ValueError, "timeout value must be a non-negative number");
+        return false;
+    }
+    deadline = deadline_after(seconds);
+    return true;
+}
+
+bool is_named(PyObject* key, std::string_view name) noexcept {
+    return PyUnicode_IS_COMPACT_ASCII(key) &&
+           static_cast<std::size_t>(PyUnicode_GET_LENGTH(key)) == name.size() &&
+           std::memcmp(PyUnicode_1BYTE_DATA(key), name.data(), name.size()) == 0;
+}
+
+// The channel that was looked up last, where `cid` is its number: it saves the table's lock and the count, three atomic
+// operations. Borrowed, for as long as no Python code runs and nothing detaches. nullptr: look it up.
+AssociatedChannel* recent_channel(ModuleState& state, PyObject* cid) noexcept {
+    AssociatedChannel* const channel = state.recent.get();
+    if (!channel || !PyLong_CheckExact(cid)) return nullptr;
+    auto* const number = reinterpret_cast<PyLongObject*>(cid);
+    if (!PyUnstable_Long_IsCompact(number) || PyUnstable_Long_CompactValue(number) != channel->id()) {
+        return nullptr;
+    }
+    return channel->destroyed() ? nullptr : channel;
+}
+
+struct SendArguments {
+    PyObject* cid = nullptr;
+    PyObject* obj = nullptr;
+    PyObject* unbound_op = nullptr;
+    PyObject* fallback = nullptr;
+    PyObject* blocking = nullptr;
+    PyObject* timeout = nullptr;
+};
+
+// A fast call's arguments; PyArg_ParseTupleAndKeywords costs more than the send.
+bool parse_send(const char* function, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
+                SendArguments& out) {
+    static constexpr std::string_view names[] = {"cid",      "obj",      "unboundop",
+                                                 "fallback", "blocking", "timeout"};
+    PyObject** const slots[] = {&out.cid,      &out.obj,      &out.unbound_op,
+                                &out.fallback, &out.blocking, &out.timeout};
+    const Py_ssize_t positional = kHasFallback ? 4 : 3;
+    if (nargs > positional) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %zd positional arguments (%zd given)", function,
+                     positional, nargs);
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < nargs; ++i) *slots[i] = args[i];
+    const Py_ssize_t keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t k = 0; k < keywords; ++k) {
+        PyObject* const key = PyTuple_GET_ITEM(kwnames, k);
+        int found = -1;
+        for (int i = 0; i < 6 && found < 0; ++i) {
+            if (i == 3 && !kHasFallback) continue;
+            if (is_named(key, names[i])) found = i;
+        }
+        if (found < 0) {
+            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", function, key);
+            return false;
+        }
+        if (*slots[found]) {
+            PyErr_Format(PyExc_TypeError, "argument for %s() given by name (%R) and position", function,
+                         key);
+            return false;
+        }
+        *slots[found] = args[nargs + k];
+    }
+    if (!out.cid || !out.obj) {
+        PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s' (pos %d)", function,
+                     out.cid ? "obj" : "cid", out.cid ? 2 : 1);
+        return false;
+    }
+    return true;
+}
+
+bool int_argument(PyObject* arg, int fallback, int& out) {
+    out = fallback;
+    if (!arg) return true;
+    const long value = PyLong_AsLong(arg);
+    if (value == -1 && PyErr_Occurred()) return false;
+    if (value < -0x7FFFFFFF - 1 || value > 0x7FFFFFFF) {
+        PyErr_SetString(PyExc_OverflowError, "signed integer is greater than maximum");
+        return false;
+    }
+    out = static_cast<int>(value);
+    return true;
+}
+
+PyObject* send_value(ModuleState& state, const SendArguments& a, bool as_buffer) {
+    ChannelIdParts parts;
+    if (!channel_argument(state, a.cid, parts)) return nullptr;
+    int op = 0, fallback = 0;
+    if (!int_argument(a.unbound_op, kHasFallback ? -1 : AssociatedChannel::kUnboundReplace, op) ||
+        !int_argument(a.fallback, -1, fallback)) {
+        return nullptr;
+    }
+    const int blocking = a.blocking ? PyObject_IsTrue(a.blocking) : 1;
+    if (blocking < 0) return nullptr;
+    if (!kHasFallback && !valid_unbound_op(op)) return nullptr;
+    Nanos deadline = kNever;
+    if (!parse_drop_in_timeout(a.timeout, blocking != 0, deadline)) return nullptr;
+
+    PyRef view;
+    PyObject* obj = a.obj;
+    if (as_buffer) {
+        view = PyRef(PyMemoryView_FromObject(obj));
+        if (!view) return nullptr;
+        obj = view.get();
+    }
+    if (!parts.channel) {
+        raise_not_found(state, parts.cid);
+        return nullptr;
+    }
+    AssociatedChannel& channel = *parts.channel;
+    if (channel.state() != State::kOpen) return raise_closed(state, parts.cid, kIsClosed);
+    // Only now, as in 3.14: the channel has the defaults.
+    if (op < 0) op = channel.unbound_op();
+    if (fallback < 0) fallback = channel.fallback();
+    if (!valid_unbound_op(op) || !valid_fallback(fallback)) return nullptr;
+
+    Scratch scratch;
+    Outgoing out;
+    Parcel& parcel = out.parcel;
+    CrossingMode mode;
+    mode.views = true;
+    mode.native = mode.pickle = fallback == kFullFallback;
+    if (encode(state, obj, mode, out, scratch) < 0) return nullptr;
+    view = PyRef();  // no reference is held while detached: the parcel holds what it needs
+    parcel.sender = state.interpreter->id();
+    parcel.unbound_op = static_cast<std::uint8_t>(op);
+
+    Status status = channel.associate(parcel.sender, Direction::kSend);
+    if (status == Status::kClosed) return raise_closed(state, parts.cid, kAlreadyClosed);
+    if (status == Status::kOk) {
+        // Not ended by this interpreter's own release(): what was sent before it is still received, and
+        // where that release closes the channel, the close ends it.
+        status = blocking_send(state, channel, parcel, blocking != 0, deadline, nullptr);
+    }
+    switch (status) {
+    case Status::kOk:
+        Py_RETURN_NONE;
+    case Status::kInterrupted:
+        return nullptr;
+    case Status::kTimeout:
+        PyErr_SetString(PyExc_TimeoutError, "timed out");
+        return nullptr;
+    case Status::kClosed:
+        if (channel.destroyed() && !blocking) {
+            raise_not_found(state, parts.cid);
+            return nullptr;
+        }
+        return raise_closed(state, parts.cid, blocking ? kHasClosed : kIsClosed);
+    case Status::kCancelled:
+    case Status::kEnding:
+        return raise_closed(state, parts.cid, kHasClosed);
+    default:
+        return PyErr_NoMemory();
+    }
+}
+
+// What most sends are: a small value, with no option but blocking=False, to the channel of the last one. True where it
+// went; false where nothing happened, and send_value() says why or waits.
+bool send_at_once(ModuleState& state, const SendArguments& a) {
+    if (a.blocking != Py_False || a.unbound_op || a.fallback || a.timeout) return false;
+    AssociatedChannel* const channel = recent_channel(state, a.cid);
+    if (!channel || channel->state() != State::kOpen) return false;
+    std::byte bytes[kSmallMax];
+    Parcel parcel;
+    parcel.data = bytes;
+    parcel.size = encode_small_at(a.obj, bytes);
+    if (parcel.size == 0) return false;
+    parcel.sender = state.interpreter->id();
+    parcel.unbound_op = static_cast<std::uint8_t>(channel->unbound_op());
+    if (channel->associate(parcel.sender, Direction::kSend) != Status::kOk) return false;
+    const Status status = channel->try_send(parcel, parcel.sender);
+    if (status == Status::kOkOwing) {
+        detached([keep = state.recent] { keep->settle(); });
+        return true;
+    }
+    return status == Status::kOk;
+}
+
+}  // namespace
+
+PyObject* drop_in_send(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    SendArguments a;
+    if (!parse_send("channel_send", args, nargs, kwnames, a)) return nullptr;
+    ModuleState& state = *state_of(module);
+    if (send_at_once(state, a)) Py_RETURN_NONE;
+    return send_value(state, a, false);
+}
+
+PyObject* drop_in_send_buffer(PyObject* module, PyObject* const* args, Py_ssize_t nargs,
+                              PyObject* kwnames) {
+    SendArguments a;
+    return parse_send("channel_send_buffer", args, nargs, kwnames, a)
+               ? send_value(*state_of(module), a, true)
+               : nullptr;
+}
+
+// --- recv ---
+
+namespace {
+
+// What recv() returns: the value, and None or what became of it. A new reference, or nullptr with an exception set.
+PyObject* received(ModuleState& state, Parcel& parcel) {
+    PyRef value;
+    PyRef unbound_op = PyRef::borrow(Py_None);
+    if (parcel.unbound) {
+        value = PyRef::borrow(Py_None);
+        unbound_op = PyRef(PyLong_FromLong(parcel.unbound_op));
+    } else {
+        value = PyRef(decode(state, parcel));
+    }
+    return value && unbound_op ? PyTuple_Pack(2, value.get(), unbound_op.get()) : nullptr;
+}
+
+// An item that is there, from the channel of the last call. False where nothing happened.
+bool recv_at_once(ModuleState& state, PyObject* cid, Parcel& parcel, Scratch& scratch) {
+    AssociatedChannel* const channel = recent_channel(state, cid);
+    if (!channel || channel->state() == State::kClosed) return false;
+    if (channel->associate(state.interpreter->id(), Direction::kRecv) != Status::kOk) return false;
+    const Status status = channel->try_recv(parcel, scratch);
+    if (status == Status::kOkOwing) {
+        detached([keep = state.recent] { keep->settle(); });
+        return true;
+    }
+    return status == Status::kOk;
+}
+
+}  // namespace
+
+PyObject* drop_in_recv(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    ModuleState& state = *state_of(module);
+    Scratch scratch;
+    Parcel parcel;
+    if (nargs == 1 && !kwnames && recv_at_once(state, args[0], parcel, scratch)) {
+        return received(state, parcel);
+    }
+    PyObject* cid = nargs > 0 ? args[0] : nullptr;
+    PyObject* fallback_value = nargs > 1 ? args[1] : nullptr;
+    if (nargs > 2) {
+        PyErr_Format(PyExc_TypeError, "channel_recv() takes at most 2 arguments (%zd given)", nargs);
+        return nullptr;
+    }
+    for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); ++k) {
+        PyObject* const key = PyTuple_GET_ITEM(kwnames, k);
+        const bool is_cid = is_named(key, "cid");
+        PyObject*& slot = is_cid ? cid : fallback_value;
+        if (!is_cid && !is_named(key, "default")) {
+            PyErr_Format(PyExc_TypeError, "channel_recv() got an unexpected keyword argument %R", key);
+            return nullptr;
+        }
+        if (slot) {
+            PyErr_Format(PyExc_TypeError, "argument for channel_recv() given by name (%R) and position",
+                         key);
+            return nullptr;
+        }
+        slot = args[nargs + k];
+    }
+    if (!cid) {
+        PyErr_SetString(PyExc_TypeError, "channel_recv() missing required argument 'cid' (pos 1)");
+        return nullptr;
+    }
+    ChannelIdParts parts;
+    if (!channel_argument(state, cid, parts)) return nullptr;
+    if (!parts.channel) {
+        raise_not_found(state, parts.cid);
+        return nullptr;
+    }
+    AssociatedChannel& channel = *parts.channel;
+    if (channel.state() == State::kClosed) return raise_closed(state, parts.cid, kIsClosed);
+    Status status = channel.associate(state.interpreter->id(), Direction::kRecv);
+    if (status == Status::kClosed) return raise_closed(state, parts.cid, kAlreadyClosed);
+    if (status == Status::kNoMemory) return PyErr_NoMemory();
+
+    status = blocking_recv(state, channel, parcel, scratch, 0, nullptr);
+    switch (status) {
+    case Status::kOk:
+        return received(state, parcel);
+    case Status::kInterrupted:
+        return nullptr;
+    case Status::kClosed:
+        return raise_closed(state, parts.cid, kIsClosed);
+    default:
+        if (fallback_value) return PyTuple_Pack(2, fallback_value, Py_None);
+        PyErr_Format(state.empty_error, "channel %lld is empty", static_cast<long long>(parts.cid));
+        return nullptr;
+    }
+}
+
+}  // namespace interpchannels
