@@ -4,9 +4,9 @@
 // says has to be what the model says, and after each of them the channels' states, counts and waiting sides are
 // compared. Sends and receives that wait do so by a notifier (Offer::look, Watch): nothing blocks here.
 //
-// What the model knows: a queue of items; the offers that stand, in order; two bits for the close. What it demands of
-// waiting: an offer is told when it is done or refused, and no watch waits untold while there is something that nobody
-// was told of.
+// What the model knows: a queue of items; the offers that stand, in order (but for those of one select in one line);
+// two bits for the close. What it demands of waiting: an offer is told when it is done or refused, and no watch waits
+// untold while there is something that nobody was told of.
 #include <cstring>
 #include <deque>
 #include <list>
@@ -40,12 +40,17 @@ private:
     int& live_;
 };
 
+struct Standing;
+
 struct Item {
     std::uint64_t value = 0;
     std::int64_t sender = -1;
     std::uint8_t op = 0;
     bool plain = true;  // may travel in a batch
     bool unbound = false;
+    // A select's: those of its sends that stand in one line do so in an order that is drawn, so this may be any of them
+    // until the select is looked at, after the step in which one was chosen.
+    const std::deque<Standing>* one_of = nullptr;
 };
 
 struct Message {
@@ -227,7 +232,18 @@ private:
         std::uint64_t value = 0;
         EXPECT(parcel.size >= sizeof value);
         std::memcpy(&value, parcel.data, sizeof value);
-        EXPECT(value == item.value);
+        bool expected = value == item.value;
+        if (item.one_of) {
+            int line = -1;
+            for (const Standing& link : *item.one_of) {
+                if (link.message && link.message->item.value == item.value) line = link.channel;
+            }
+            for (const Standing& link : *item.one_of) {
+                expected =
+                    expected || (link.message && link.channel == line && link.message->item.value == value);
+            }
+        }
+        EXPECT(expected);
     }
     void settle_if_owing(Channel& channel, Status& status) {
         if (status != Status::kOkOwing) return;
@@ -599,6 +615,7 @@ private:
         for (Standing& link : choice->links) {
             if (!link.message) continue;
             link.linked = true;
+            link.message->item.one_of = &choice->links;
             models_[link.channel].offers.emplace_back(models_[link.channel].published, &link);
         }
         selects_.push_back(std::move(choice));
@@ -621,8 +638,20 @@ private:
             models_[choice.links[i].channel].unlink(choice.links[i]);
         }
         EXPECT(withdrawn == (sent == choice.links.size()));
-        if (!withdrawn) EXPECT(choice.select->index() == sent);
+        if (!withdrawn) name(choice, sent, choice.select->index());
         selects_.erase(selects_.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+
+    // The select says which it was of those that stood in one line; the model took the first of them.
+    void name(const Choice& choice, std::size_t guess, std::size_t index) {
+        EXPECT(index < choice.links.size());
+        const Standing& chosen = choice.links[index];
+        EXPECT(chosen.message && chosen.channel == choice.links[guess].channel);
+        for (auto& [number, item] : models_[chosen.channel].queue) {
+            if (item.one_of != &choice.links) continue;
+            item = chosen.message->item;
+            item.one_of = nullptr;
+        }
     }
 
     // --- after each operation ---

@@ -9,7 +9,8 @@
  *
  * Abstracts, besides common.pml: an item is a number. R's look, standing in line and looking again are one step; that
  * they may be taken so is waiting.pml's matter. A select takes all of its locks in one step, but in scene 2, where X and
- * Y are alone and take them one by one.
+ * Y are alone and take them one by one. No select stands in one line twice, so in which order it stands up there is not
+ * seen.
  *
  * Properties, and the faults that show that they are checked:
  *  - A select does one operation, the one that it says: SKIP_CLAIM, SKIP_CHOSEN_LOOK, WITHDRAW_BLINDLY.
