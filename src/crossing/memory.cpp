@@ -66,10 +66,6 @@ PyType_Spec spec = {
     slots,
 };
 
-}  // namespace
-
-namespace {
-
 // What a memoryview reads for one element of these formats, whatever the itemsize; 0: it reads none of others.
 std::size_t native_size(const char* format) noexcept {
     if (*format == '@') ++format;
