@@ -10,6 +10,7 @@ PRESET ?= release
 ARGS ?=
 PYTEST_ARGS ?=
 BUILDS ?= build
+FUZZ_SECONDS ?= 60
 JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # The finders run once, and only for targets that need them (`make clean` must work without a Python); each says in one
@@ -27,7 +28,7 @@ RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),LD_PRELOAD="$$($${C
 CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo bench bench-peers counts test venv engine-tests pytest conformance lint lint-venv format wheel clean
+.PHONY: help build demo bench bench-peers counts test venv engine-tests pytest conformance model fuzz lint lint-venv format wheel clean
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +76,16 @@ pytest: venv build  ## the package's tests alone
 
 conformance: build  ## CPython's own tests of _interpchannels, on our module
 	@$(RUN) '$(PY)' tests/conformance/run.py --package-dir '$(BUILD)/python' $(ARGS)
+
+model:  ## the waiting protocols as models, checked by spin, with planted faults (ARGS=waiting: one of them)
+	@tools/need-spin
+	@'$(PY)' tests/model/run --jobs $(JOBS) $(ARGS)
+
+fuzz: PRESET = fuzz
+fuzz:  ## libFuzzer's targets, FUZZ_SECONDS=60 each (0: the corpus alone; ARGS=decode: one of them)
+	@clang=$$(tools/need-clang) && $(CONFIGURE) -DCMAKE_CXX_COMPILER=$$clang >/dev/null
+	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
+	@tests/fuzz/run $(BUILD) $(FUZZ_SECONDS) $(ARGS)
 
 lint-venv:
 	@tools/venv '$(PY)' $(VENV) requirements-lint.txt

@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <typeinfo>
 
 #include "channel/associated_ends.hpp"
 #include "channel/counted_ends.hpp"
@@ -100,6 +102,13 @@ private:
     std::byte* const data_;
     const std::size_t size_;
 };
+
+// The attachment where it is a T; nullptr where there is none, or where it is another.
+template <class T>
+T* attachment_as(Attachment* attachment) noexcept {
+    static_assert(std::is_final_v<T>);
+    return attachment && typeid(*attachment) == typeid(T) ? static_cast<T*>(attachment) : nullptr;
+}
 
 // One counted handle of a package channel, on its way.
 class EndTicket final : public Attachment {

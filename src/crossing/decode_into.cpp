@@ -37,22 +37,26 @@ Into decode_into(const Parcel& parcel, void* to, std::size_t room, std::size_t& 
         if (!counted_bytes(parcel.data + 1, parcel.data + parcel.size, from, size)) return Into::kNoBytes;
         break;
     case kLoanBytes: {
-        if (!attachment) return Into::kNoBytes;
-        auto* const loan = static_cast<Loan*>(attachment);
+        auto* const loan = attachment_as<Loan>(attachment);
+        if (!loan) return Into::kNoBytes;
         size = loan->size();
         if (size > room) return Into::kTooLarge;
         return loan->copy_to(to) ? Into::kDone : Into::kLost;
     }
-    case kMemory:
-        if (!attachment) return Into::kNoBytes;
-        from = static_cast<Block*>(attachment)->data();
-        size = static_cast<Block*>(attachment)->size();
+    case kMemory: {
+        auto* const block = attachment_as<Block>(attachment);
+        if (!block) return Into::kNoBytes;
+        from = block->data();
+        size = block->size();
         break;
-    case kBuffer:
-        if (!attachment) return Into::kNoBytes;
-        from = static_cast<BufferMemory*>(attachment)->data();
-        size = static_cast<BufferMemory*>(attachment)->size();
+    }
+    case kBuffer: {
+        auto* const memory = attachment_as<BufferMemory>(attachment);
+        if (!memory) return Into::kNoBytes;
+        from = memory->data();
+        size = memory->size();
         break;
+    }
     default:
         return Into::kNoBytes;
     }

@@ -87,13 +87,16 @@ private:
     }
     // A length of things that take at least one byte each of what is left.
     bool get_length(std::uint64_t& out) noexcept { return get_varint(out) && out <= left(); }
+    // The size of a container. All that are open are no larger together than the parcel, since each item of each takes a
+    // byte of its own.
+    bool get_size(std::uint64_t& out) noexcept { return get_length(out) && claimed_ + out <= parcel_.size; }
     template <class T>
     T* take_attachment() noexcept {
-        Attachment* const first = parcel_.attachments;
+        T* const first = attachment_as<T>(parcel_.attachments);
         if (!first) return nullptr;
         parcel_.attachments = first->next;
         first->next = nullptr;
-        return static_cast<T*>(first);
+        return first;
     }
 
     // --- sharing ---
@@ -119,6 +122,17 @@ private:
         while (size > 0 && !items[--size]) items[size] = Py_None;  // immortal
         return obj;
     }
+    // A tuple or slice that is open can be referred to by way of what can change, and so has no hash, but not
+    // directly: CPython would hash it for ever.
+    bool lies_in_itself(PyObject* obj) noexcept {
+        if (!PyTuple_Check(obj) && !PySlice_Check(obj)) return false;
+        for (std::size_t i = frames_.size(); i-- > 0;) {
+            const Frame& frame = frames_[i];
+            if (frame.obj == obj) return true;
+            if (frame.kind != kTuple && frame.kind != kNamedTuple && frame.kind != kSlice) return false;
+        }
+        return false;
+    }
     PyObject* remembered(PyObject* obj, bool mark) {
         if (obj && mark && !remember(obj)) Py_CLEAR(obj);
         return obj;
@@ -142,6 +156,7 @@ private:
             if (room < 2) return nullptr;
             const auto number = static_cast<std::size_t>(at_[1]);
             if (number >= 0x80 || number >= remembered_.size() || !remembered_[number]) return nullptr;
+            if (lies_in_itself(remembered_[number])) return nullptr;
             at_ += 2;
             return Py_NewRef(whole_enough(remembered_[number]));
         }
@@ -201,7 +216,7 @@ private:
         case kFrozenSet:
         case kDict: {
             std::uint64_t n = 0;
-            if (!get_length(n)) return malformed();
+            if (!get_size(n)) return malformed();
             return open(tag & ~kRemember, static_cast<Py_ssize_t>(n), mark);
         }
         case kSlice:
@@ -209,7 +224,8 @@ private:
             return open(tag & ~kRemember, 3, mark);
         case kRef: {
             std::uint64_t number = 0;
-            if (!get_varint(number) || number >= remembered_.size() || !remembered_[number]) {
+            if (!get_varint(number) || number >= remembered_.size() || !remembered_[number] ||
+                lies_in_itself(remembered_[number])) {
                 return malformed();
             }
             return Py_NewRef(whole_enough(remembered_[number]));
@@ -274,6 +290,13 @@ private:
         if (nbytes > left()) return malformed();
         const std::byte* const from = at_;
         at_ += nbytes;
+        if (tag == kStrUcs4) {  // the others cannot hold what is no character
+            for (std::size_t i = 0; i < nbytes; i += 4) {
+                Py_UCS4 one = 0;
+                std::memcpy(&one, from + i, 4);
+                if (one > 0x10FFFF) return malformed();
+            }
+        }
         if (tag != kStrAscii) {
             return PyUnicode_FromKindAndData(kind_of(tag), from, static_cast<Py_ssize_t>(length));
         }
@@ -339,8 +362,9 @@ private:
             return view ? memoryview_over(context_.memory_type, view, view->buffer().buf, layout)
                         : malformed();
         }
-        Block* const block = take_attachment<Block>();
-        return block ? memoryview_over(context_.memory_type, block, block->data(), layout) : malformed();
+        Block* const block = attachment_as<Block>(parcel_.attachments);
+        if (!block || !describes_copy(layout, block->size())) return malformed();
+        return memoryview_over(context_.memory_type, take_attachment<Block>(), block->data(), layout);
     }
 
     PyObject* buffer() {
@@ -473,6 +497,7 @@ private:
         if (frames_.push({made.get(), nullptr, 0, size, number, static_cast<std::uint8_t>(kind), plan,
                           declared, named})) {
             made.release();
+            claimed_ += static_cast<std::uint64_t>(size);
             goes_on_ = true;
         } else {
             PyErr_NoMemory();
@@ -490,7 +515,7 @@ private:
         Py_ssize_t size = 1;
         switch (kind) {
         case kInstance: {
-            if (!get_length(n) || !get_length(pairs)) return malformed();
+            if (!get_size(n) || !get_size(pairs)) return malformed();
             if (n > static_cast<std::uint64_t>(PyTuple_GET_SIZE(plan->names.get()))) return malformed();
             made = PyRef(new_instance(*plan));
             if (!made || (mark && !remember(made.get()))) return nullptr;
@@ -500,13 +525,13 @@ private:
             return push(std::move(made), size, -1, kind, plan, static_cast<Py_ssize_t>(n), named);
         }
         case kNamedTuple:
-            if (!get_length(n)) return malformed();
+            if (!get_size(n)) return malformed();
             made = PyRef(new_named_tuple(*plan, static_cast<Py_ssize_t>(n)));
             if (!made || (mark && !remember(made.get()))) return nullptr;
             if (n == 0) return made.release();
             return push(std::move(made), static_cast<Py_ssize_t>(n), -1, kind, plan, 0, 0);
         case kReduced:
-            if (!get_length(n)) return malformed();
+            if (!get_size(n)) return malformed();
             size = static_cast<Py_ssize_t>(n);
             made = PyRef(PyTuple_New(size));
             if (!made) return nullptr;
@@ -652,6 +677,7 @@ private:
         PyObject* whole = frame.obj;
         const Frame done = frame;
         frames_.pop();
+        claimed_ -= static_cast<std::uint64_t>(done.size);
         if (done.kind == kRange) {
             const PyRef parts(whole);
             whole = PyObject_CallObject(reinterpret_cast<PyObject*>(&PyRange_Type), parts.get());
@@ -667,6 +693,7 @@ private:
     Parcel& parcel_;
     const std::byte* at_;
     const std::byte* const end_;
+    std::uint64_t claimed_ = 0;  // the sizes of the open containers
     PodVector<Frame, 16> frames_;
     PodVector<PyObject*, 32> remembered_;
     ClassesInUse classes_;

@@ -167,7 +167,7 @@ std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark, bool always) {
             if (remembered_[buckets_[at] - 1].obj == obj) return buckets_[at] - 1;
         }
     }
-    if (remembered_.size() >= 0xFFFFFFFEu || !remembered_.push({obj, false})) {
+    if (remembered_.size() >= 0xFFFFFFFEu || !remembered_.push({obj, false, false})) {
         PyErr_NoMemory();
         return kFailed;
     }
@@ -175,6 +175,19 @@ std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark, bool always) {
     if (buckets_) buckets_[at] = static_cast<std::uint32_t>(remembered_.size());
     mark = kRemember;
     return kNew;
+}
+
+Encoder::Step Encoder::refer_to_open_tuple(std::int64_t number) {
+    if (has_objects_) return kIsForeign;
+    const PyObject* const tuple = remembered_[static_cast<std::size_t>(number)].obj;
+    for (std::size_t i = frames_.size(); i-- > 0 && frames_[i].obj != tuple;) {
+        const Frame& frame = frames_[i];
+        const bool hashes =
+            frame.kind == kSet || frame.kind == kFrozenSet || (frame.kind == kDict && frame.pending);
+        if (hashes) return kIsForeign;
+    }
+    tuple_in_itself_ = true;
+    return refer(number);
 }
 
 Encoder::Step Encoder::refer(std::int64_t number) {
@@ -408,8 +421,9 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
         const std::int64_t known = remember(obj, mark);
         if (known < -1) return kError;
         if (known >= 0) {
-            return remembered_[static_cast<std::size_t>(known)].unfinished ? raise_contains_itself(obj)
-                                                                           : refer(known);
+            const Remembered& one = remembered_[static_cast<std::size_t>(known)];
+            if (one.open_tuple) return refer_to_open_tuple(known);
+            return one.unfinished ? raise_contains_itself(obj) : refer(known);
         }
         if (mark) number = static_cast<std::int64_t>(remembered_.size()) - 1;
     }
@@ -443,7 +457,11 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
     default:
         break;
     }
-    if (mark) remembered_[static_cast<std::size_t>(number)].unfinished = tag == kRange || tag == kFrozenSet;
+    if (mark) {
+        Remembered& one = remembered_[static_cast<std::size_t>(number)];
+        one.unfinished = tag == kRange || tag == kFrozenSet;
+        one.open_tuple = tag == kTuple;
+    }
     Frame frame{};
     frame.obj = obj;
     frame.pending = iterator.get();
@@ -468,7 +486,10 @@ Encoder::Step Encoder::open(const Frame& frame) {
 void Encoder::pop() noexcept {
     Frame frame = frames_.back();
     frames_.pop();
-    if (frame.number >= 0) remembered_[static_cast<std::size_t>(frame.number)].unfinished = false;
+    if (frame.number >= 0) {
+        Remembered& one = remembered_[static_cast<std::size_t>(frame.number)];
+        one.unfinished = one.open_tuple = false;
+    }
     if (frame.kind == kRegistered) --registered_depth_;
     Py_XDECREF(frame.dict);
     Py_XDECREF(frame.key);

@@ -91,6 +91,7 @@ private:
     struct Remembered {
         PyObject* obj;    // strong; its number is its index
         bool unfinished;  // one that is made after its parts (range, frozenset), and is open
+        bool open_tuple;  // one that has not all of its items yet
     };
     enum Step : int { kError = -1, kLeaf = 0, kPushed = 1, kIsForeign = 2 };
 
@@ -135,6 +136,7 @@ private:
     // The value as a whole, which nothing else in it can refer to. (A flat dict has no frame.)
     bool is_root() const noexcept { return size_ == 0; }
     Step refer(std::int64_t number);
+    Step refer_to_open_tuple(std::int64_t number);
     int rehash();
 
     // Room for n bytes more; false with MemoryError.
@@ -171,6 +173,11 @@ private:
     PyObject* foreign_ = nullptr;       // strong
     bool explaining_ = false;
     bool registry_failed_ = false;
+    // A tuple contains itself; an object is in the value that may be hashed by what it holds. Not both: a set could
+    // hash the tuple before all of its items are there. Pickle makes a tuple from its items. (What a registered object
+    // is made of may show such a tuple, with None for what is missing: it has no other way.)
+    bool tuple_in_itself_ = false;
+    bool has_objects_ = false;
 };
 
 }  // namespace interpchannels

@@ -43,8 +43,15 @@ Encoder::Step Encoder::classed(PyObject* obj) {
     const std::int64_t known = remember(obj, mark, registered);
     if (known < -1) return kError;
     if (known >= 0) {
-        if (!remembered_[static_cast<std::size_t>(known)].unfinished) return refer(known);
-        return raise_contains_itself(obj);
+        const Remembered& one = remembered_[static_cast<std::size_t>(known)];
+        if (one.open_tuple) return refer_to_open_tuple(known);
+        return one.unfinished ? raise_contains_itself(obj) : refer(known);
+    }
+    // A named tuple with no hash of its own is as any tuple.
+    const bool as_tuple = plan->way == Way::kNamedTuple && Py_TYPE(obj)->tp_hash == PyTuple_Type.tp_hash;
+    if (!registered && !as_tuple) {
+        has_objects_ = true;
+        if (tuple_in_itself_) return kIsForeign;
     }
     const std::int64_t number = mark ? static_cast<std::int64_t>(remembered_.size()) - 1 : -1;
     switch (plan->way) {
@@ -165,6 +172,7 @@ Encoder::Step Encoder::named_tuple(PyObject* obj, const ClassPlan& plan, std::ui
     }
     if (size == 0) return kLeaf;
     Frame frame{};
+    if (number >= 0) remembered_[static_cast<std::size_t>(number)].open_tuple = true;
     frame.obj = obj;
     frame.size = size;
     frame.number = number;

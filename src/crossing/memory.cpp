@@ -66,7 +66,59 @@ PyType_Spec spec = {
     slots,
 };
 
+// What a memoryview reads for one element of these formats, whatever the itemsize; 0: it reads none of others.
+std::size_t native_size(const char* format) noexcept {
+    if (*format == '@') ++format;
+    if (*format == 0 || format[1] != 0) return 0;
+    switch (*format) {
+    case 'c':
+    case 'b':
+    case 'B':
+        return 1;
+    case '?':
+        return sizeof(bool);
+    case 'h':
+    case 'H':
+    case 'e':
+        return 2;
+    case 'i':
+    case 'I':
+        return sizeof(int);
+    case 'l':
+    case 'L':
+        return sizeof(long);
+    case 'q':
+    case 'Q':
+        return sizeof(long long);
+    case 'n':
+    case 'N':
+        return sizeof(Py_ssize_t);
+    case 'f':
+        return sizeof(float);
+    case 'd':
+        return sizeof(double);
+    case 'P':
+        return sizeof(void*);
+    default:
+        return 0;
+    }
+}
+
 }  // namespace
+
+bool describes_copy(const MemoryLayout& layout, std::size_t size) noexcept {
+    if (layout.itemsize < 0 || layout.nbytes < 0 || static_cast<std::size_t>(layout.nbytes) != size)
+        return false;
+    const std::size_t native = native_size(layout.format_size ? layout.format : "B");
+    if (native != 0 && native != static_cast<std::size_t>(layout.itemsize)) return false;
+    Py_ssize_t stride = layout.itemsize;
+    for (int i = layout.ndim - 1; i >= 0; --i) {
+        if (layout.shape[i] < 0 || layout.strides[i] != stride) return false;
+        if (layout.shape[i] != 0 && stride > PY_SSIZE_T_MAX / layout.shape[i]) return false;
+        stride *= layout.shape[i];
+    }
+    return stride == layout.nbytes;
+}
 
 PyTypeObject* make_memory_type(PyObject* module) {
     return reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));

@@ -27,6 +27,9 @@ struct MemoryLayout {
     Py_ssize_t strides[kMaxDims] = {0};
 };
 
+// Whether it is that of a private copy of `size` bytes: contiguous, and all of it. So no view over it reads beyond.
+bool describes_copy(const MemoryLayout& layout, std::size_t size) noexcept;
+
 // The heap type, for one module. A new reference.
 PyTypeObject* make_memory_type(PyObject* module);
 

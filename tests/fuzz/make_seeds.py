@@ -1,0 +1,121 @@
+"""Writes the decoder's corpus anew: a parcel of each kind, and each that once was a finding.
+
+    python tests/fuzz/make_seeds.py     # after a change of the tags in src/crossing/format.hpp
+
+The first byte of an input says how many attachments there are, then one for each says which (decode.cpp); the rest is
+the parcel.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import struct
+
+HERE = pathlib.Path(__file__).resolve().parent
+FORMAT = HERE.parents[1] / "src" / "crossing" / "format.hpp"
+CORPUS = HERE / "corpus" / "decode"
+
+REMEMBER = 0x80
+CLASSES = 14  # that fuzz_samples.VALUES number; which is which does not matter
+
+
+def tags() -> dict[str, int]:
+    text = FORMAT.read_text()
+    body = text[text.index("enum Tag") : text.index("};", text.index("enum Tag"))]
+    names = re.findall(r"^\s+k(\w+)\b.*$", body, re.MULTILINE)
+    return {name: number for number, name in enumerate(names, 1)}
+
+
+def parcel(*parts: int | bytes) -> bytes:
+    return b"".join(part if isinstance(part, bytes) else bytes([part]) for part in parts)
+
+
+def varint(number: int) -> bytes:
+    made = b""
+    while number > 0x7F:
+        made += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return made + bytes([number])
+
+
+def seeds() -> dict[str, bytes]:
+    tag = tags()
+    one, two = (parcel(tag["Int8"], n) for n in (1, 2))
+    text = parcel(tag["StrAscii"], 3, b"abc")
+    plain, block, loan = b"\0", b"\1\6", b"\1\1"  # a Block of 6 bytes, a Loan of 64
+    claims = [max(128, 2940 - 3 * i) for i in range(900)]
+
+    def nested(kind: str) -> bytes:
+        return parcel(*(parcel(tag[kind], varint(n)) for n in claims), b"\1" * 250)
+
+    def memory(size: int, itemsize: int, form: bytes, shape: int) -> bytes:
+        layout = struct.pack("<qq", size, itemsize) + b"\0\1" + form + b"\1"
+        return parcel(tag["Memory"], layout + struct.pack("<qq", shape, itemsize))
+
+    made = {
+        "constants": plain + parcel(tag["Tuple"], 5, 1, 2, 3, 4, 5),
+        "ints": plain
+        + parcel(tag["List"], 4, one, tag["Int32"], struct.pack("<i", 70_000))
+        + parcel(tag["Int64"], struct.pack("<q", 1 << 40), tag["IntBig"], 12, b"\1" * 12),
+        "floats": plain
+        + parcel(tag["Tuple"], 2, tag["Float"], struct.pack("<d", 1.5))
+        + parcel(tag["Complex"], struct.pack("<dd", 1, 2)),
+        "texts": plain
+        + parcel(tag["List"], 4, text, tag["StrLatin1"], 2, b"\xe9a")
+        + parcel(tag["StrUcs2"], 2, b"\1\x20a\0", tag["StrUcs4"], 1, b"\0\xf6\1\0"),
+        "bytes": plain
+        + parcel(tag["Tuple"], 2, tag["Bytes"], 3, b"abc", tag["ByteArray"], 2, b"xy"),
+        "dict": plain + parcel(tag["Dict"], 2, text, one, two, tag["List"], 1, two),
+        "sets": plain + parcel(tag["List"], 2, tag["Set"], 2, one, two, tag["FrozenSet"], 1, text),
+        "slice-and-range": plain
+        + parcel(tag["Tuple"], 2, tag["Slice"], one, two, 1, tag["Range"], one, two, one),
+        "sharing": plain
+        + parcel(tag["List"] | REMEMBER, 3, tag["List"] | REMEMBER, 1, one)
+        + parcel(tag["Ref"], 1, tag["Ref"], 0),
+        "tuple-in-itself": plain
+        + parcel(tag["Tuple"] | REMEMBER, 1, tag["List"] | REMEMBER, 1, tag["Ref"], 0),
+        "list-seen": plain
+        + parcel(tag["List"] | REMEMBER, 3, tag["Tuple"], 1, *([tag["Ref"], 0] * 3)),
+        "pickle": b"\1\2" + parcel(tag["Pickle"], 1, 1, 4, b"\x80\x05N.", 1),
+        "pickle-with-buffers": b"\2\2\6" + parcel(tag["Pickle"], 0, 2, 1, 0, 4, b"\x80\x05N."),
+        "memory": block + memory(6, 2, b"H", 3),
+        "loan-of-bytes": loan + parcel(tag["LoanBytes"]),
+        "loan-of-text": loan + parcel(tag["LoanStr"], tag["StrAscii"], 64),
+        "buffer": b"\1\4" + parcel(tag["Buffer"]),
+        # Findings.
+        "tuple-in-itself-in-a-set": plain
+        + parcel(tag["Set"], 1, tag["Tuple"] | REMEMBER, 1, tag["Ref"], 0),
+        "slice-in-itself-in-a-set": plain
+        + parcel(tag["Set"], 1, tag["Slice"] | REMEMBER, tag["Ref"], 0, one, two),
+        "tuple-hashed-while-open": plain
+        + parcel(tag["Tuple"] | REMEMBER, 2, one, tag["Set"], 1, tag["Ref"], 0),
+        "nested-claims": plain + nested("List"),
+        "nested-tuple-claims": plain + nested("Tuple"),
+        "memory-larger-than-its-block": block + memory(60_000, 1, b"B", 60_000),
+        "memory-format-wider-than-its-items": block + memory(6, 1, b"d", 6),
+        "text-of-no-characters": plain + parcel(tag["StrUcs4"], 3, b"\xff" * 12),
+        "attachment-of-another-type": block + parcel(tag["Buffer"]),
+        "loan-of-another-type": block + parcel(tag["LoanBytes"]),
+    }
+    for number in range(CLASSES):
+        for kind, rest in {
+            "Instance": parcel(1, 1, one, text, two, one, two),
+            "NamedTuple": parcel(2, one, two),
+            "Enum": one,
+            "Reduced": parcel(1, tag["Bytes"], 10, b"\x07\xe8\x01\x02\0\0\0\0\0\0"),
+        }.items():
+            made[f"{kind.lower()}-{number}"] = plain + parcel(tag[kind], number, rest)
+    return made
+
+
+def main() -> None:
+    CORPUS.mkdir(parents=True, exist_ok=True)
+    for old in CORPUS.iterdir():
+        old.unlink()
+    for name, content in seeds().items():
+        (CORPUS / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
