@@ -22,6 +22,7 @@
 #include "channel/hint.hpp"
 #include "channel/parcel.hpp"
 #include "channel/waiter.hpp"
+#include "interpreter/attached_spin.hpp"
 #include "interpreter/python.hpp"
 
 namespace interpchannels {
@@ -76,6 +77,7 @@ public:
     bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
 
     WaitGroup& waits() noexcept { return waits_; }
+    AttachedSpin& attached_spin() noexcept { return attached_spin_; }
 
     // The interpreter stops: blocked calls end, and none blocks any more. Attached; idempotent.
     void begin_ending() noexcept { waits_.end(); }
@@ -133,6 +135,7 @@ private:
     std::atomic<bool> worker_{false};
     std::atomic<int> threads_{0};  // at the last look_around(); 0: none yet
     WaitGroup waits_;
+    AttachedSpin attached_spin_;
 
     std::atomic<Owned*> returned_{nullptr};  // what foreign threads gave back, or ended_mark()
     std::atomic<bool> drain_asked_{false};

@@ -7,7 +7,6 @@
 namespace interpchannels {
 namespace {
 
-constexpr Nanos kAttachedSpin = 2'000;       // MEASURED: saves the detach where the peer is quick
 constexpr Nanos kSignalSlice = 100'000'000;  // a signal that another thread took is seen within this
 
 std::atomic<unsigned long> signal_thread{0};
@@ -84,8 +83,11 @@ Status blocking_recv_rest(Context& context, Channel& channel, Parcel& parcel, Sc
     Status status = tried;
     if (status == Status::kWouldBlock) {
         if (deadline == 0) return Status::kTimeout;
-        if (channel.spin_attached(context.interpreter->id(), kAttachedSpin)) {
+        AttachedSpin& spin = context.interpreter->attached_spin();
+        if (channel.spin_attached(context.interpreter->id(), spin.limit())) {
             status = channel.try_recv(parcel, scratch);
+        } else {
+            spin.in_vain();
         }
     }
     if (status == Status::kOkOwing) {
@@ -97,7 +99,13 @@ Status blocking_recv_rest(Context& context, Channel& channel, Parcel& parcel, Sc
     std::uint64_t place = 0;
     for (;;) {
         const WaitFor wait = wait_for(context, deadline, cancelled);
-        status = detached([&] { return channel.recv(parcel, scratch, wait, &place); });
+        Nanos over = 0;
+        status = detached([&] {
+            const Status how = channel.recv(parcel, scratch, wait, &place);
+            over = now();
+            return how;
+        });
+        context.interpreter->attached_spin().attached_after(now() - over);
         if (status != Status::kInterrupted) return status;
         if (PyErr_CheckSignals() < 0) return status;
     }
