@@ -43,9 +43,12 @@ public:
     public:
         explicit Sender(Engine& engine) : channel_(*engine.channel_) {}
         void send(std::uint64_t value) {
+            Status status = channel_.try_send_short(reinterpret_cast<const std::byte*>(&value),
+                                                    sizeof value, 0, kSender);
+            if (status == Status::kOk) return;
             Parcel parcel;
             point_to(parcel, value);
-            Status status = channel_.try_send(parcel, kSender);
+            if (status == Status::kContended) status = channel_.try_send(parcel, kSender);
             if (status == Status::kOk) return;
             if (status == Status::kOkOwing) return channel_.settle();
             if (status == Status::kWouldBlock || status == Status::kContended) {
@@ -64,6 +67,11 @@ public:
         explicit Receiver(Engine& engine) : channel_(*engine.channel_) {}
         std::uint64_t recv() {
             Parcel parcel;
+            ShortItem item;
+            if (channel_.try_recv_short(item) == Status::kOk) {
+                parcel.data = item.bytes;
+                return value_of(parcel);
+            }
             Status status = channel_.try_recv(parcel, scratch_);
             if (status == Status::kOkOwing) {
                 channel_.settle();

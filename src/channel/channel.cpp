@@ -70,12 +70,12 @@ bool Channel::hand_over_locked(Parcel& parcel, std::int64_t sender, WakeList& wa
         note_sender(sender);
         const std::uint64_t bytes = parcel.size + parcel.attached;
         deliver(parcel, *receiver.out, *receiver.scratch);
-        receiver.delivered = true;
         // One writer at a time (both locks): plain additions.
         direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         direct_bytes_.store(direct_bytes_.load(std::memory_order_relaxed) + bytes,
                             std::memory_order_relaxed);
         wakes.add(*receiver.who);
+        receiver.delivered.store(true, std::memory_order_release);  // pairs with the acquire in recv()
         return true;
     }
     return false;
@@ -103,7 +103,7 @@ Status Channel::try_send(Parcel& parcel, std::int64_t sender) noexcept {
     if (sends_closed()) {
         status = Status::kClosed;
     } else if (capacity_ != kUnbounded &&
-               (offers_count_.load(std::memory_order_relaxed) != 0 || !has_place())) {
+               (offers_count_.load(std::memory_order_relaxed) != 0 || !has_place_locked())) {
         status = Status::kWouldBlock;  // nobody overtakes a standing offer
     } else if (!append_locked(parcel, sender)) {
         status = Status::kNoMemory;
@@ -228,10 +228,10 @@ bool Channel::take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) 
     note_sender(offer.sender_);
     const std::uint64_t bytes = offer.parcel_.size + offer.parcel_.attached;
     deliver(offer.parcel_, out, scratch);
-    offer.sent_ = true;
     direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     direct_bytes_.store(direct_bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
     wakes.add(*offer.who);
+    offer.sent_.store(true, std::memory_order_release);  // pairs with the acquire in Offer::wait()
     return true;
 }
 
@@ -240,7 +240,7 @@ bool Channel::take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) 
 // memory fails the offer stands, and is taken from its sender's memory when its turn comes.
 int Channel::promote_locked(WakeList& wakes) noexcept {
     int moved_in = 0;
-    while (!offers_.empty() && offers_stand() && !wakes.full() && has_place()) {
+    while (!offers_.empty() && offers_stand() && !wakes.full() && has_place_locked()) {
         auto& offer = static_cast<Offer&>(*offers_.front());
         if (offer.until_taken_) break;
         if (!offer.claim()) {  // its select has chosen another
@@ -253,8 +253,8 @@ int Channel::promote_locked(WakeList& wakes) noexcept {
             break;
         }
         unlink_locked(offer);
-        offer.sent_ = true;
         wakes.add(*offer.who);
+        offer.sent_.store(true, std::memory_order_release);  // likewise
         ++moved_in;
     }
     return moved_in;
@@ -380,7 +380,10 @@ Status Channel::try_recv_batch(Batch& out, std::uint64_t max) noexcept {
 
 Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait, std::uint64_t* place) noexcept {
     const Nanos slice_end = end_of_slice(wait);
-    recv_spin_.spin([&] { return maybe_ready() || must_leave(wait) != Status::kOk; }, wait.deadline);
+    // At capacity 0 it stands in line first: who finds it there hands it the item.
+    if (capacity_ != 0) {
+        recv_spin_.spin([&] { return maybe_ready() || must_leave(wait) != Status::kOk; }, wait.deadline);
+    }
     Waiter waiter;
     Receiver me;
     me.who = &waiter;
@@ -396,8 +399,9 @@ Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait, std::ui
         const Status leave = woken != Status::kOk ? woken : must_leave(wait);
         queue_.recv_lock.lock();
         if (capacity_ == 0) queue_.send_lock.lock();
-        Status status =
-            me.delivered ? Status::kOk : recv_locked<SendLock::kTake>(out, scratch, wakes, moved_in);
+        Status status = me.delivered.load(std::memory_order_relaxed)  // the locks order it
+                            ? Status::kOk
+                            : recv_locked<SendLock::kTake>(out, scratch, wakes, moved_in);
         if (status == Status::kWouldBlock && leave == Status::kOk && !me.linked) {
             if (capacity_ != 0) queue_.send_lock.lock();
             link_locked(me);
@@ -424,7 +428,16 @@ Status Channel::recv(Parcel& out, Scratch& scratch, const WaitFor& wait, std::ui
         }
         std::atomic_thread_fence(std::memory_order_seq_cst);  // as in Offer::wait(), for the group
         if (!in_group.enter() || must_leave(wait) != Status::kOk) continue;  // the next look says why
-        woken = sleep_until_woken(waiter, wait, slice_end);
+        const bool soon =
+            capacity_ == 0 &&
+            recv_spin_.spin([&] { return waiter.word.load(std::memory_order_acquire) == Waiter::kWoken; },
+                            wait.deadline);
+        woken = soon ? Status::kOk : sleep_until_woken(waiter, wait, slice_end);
+        // Acquire pairs with the release in hand_over_locked(): the item is here, and nobody knows us any more.
+        if (me.delivered.load(std::memory_order_acquire)) {
+            if (place) *place = me.place;
+            return Status::kOk;
+        }
     }
 }
 

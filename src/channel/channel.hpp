@@ -53,7 +53,8 @@ inline constexpr std::int64_t kUnbounded = -1;
 struct Receiver : Link {
     Parcel* out = nullptr;  // where an item may be handed to it; nullptr: it is only told to look (a Watch)
     Scratch* scratch = nullptr;
-    bool delivered = false;  // recv_lock
+    // Stored last by whoever hands something over, under the locks: its receiver may go as soon as it is seen.
+    std::atomic<bool> delivered{false};
     // It looks when it is woken, or passes the wake-up on. One that does not (a descriptor that somebody may
     // watch) is told besides.
     bool promises = true;
@@ -200,28 +201,32 @@ private:
         const std::uint32_t bits = bits_.load(std::memory_order_relaxed);  // as in sends_closed()
         return !(bits & kSendsClosed) || ((bits & kOffersKept) && !(bits & kClosedNow));
     }
+    // Send lock.
+    bool has_place_locked() noexcept {
+        return capacity_ == kUnbounded || queue_.fewer_than(static_cast<std::uint64_t>(capacity_));
+    }
     bool has_place() const noexcept {
         return capacity_ == kUnbounded || queue_.live() < static_cast<std::uint64_t>(capacity_);
     }
 
-    Queue queue_;
-
-    // On lines of their own within Queue's alignment: the consumer reads offers_count_ and bits_, and the
-    // producer receivers_count_, but they change only when somebody blocks or closes.
+    // On one line, before the queue's: all who send or receive read it, but it changes only when somebody blocks or closes.
     const std::int64_t capacity_;
     std::int64_t id_ = -1;
     std::atomic<std::uint32_t> refs_{1};
     std::atomic<std::uint32_t> bits_{0};             // written under send_lock
     std::atomic<std::uint32_t> offers_count_{0};     // written under send_lock; raised under both
     std::atomic<std::uint32_t> receivers_count_{0};  // written under recv_lock; raised under both
+    std::atomic<std::int64_t> last_sender_{-1};      // a hint
+    SpinBudget recv_spin_;
+    SpinBudget send_spin_;
+
+    Queue queue_;
+
     LinkList offers_;                                // send_lock
     LinkList receivers_;                             // recv_lock
     // Items that went straight from sender to receiver. Written under both locks.
     std::atomic<std::uint64_t> direct_{0};
     std::atomic<std::uint64_t> direct_bytes_{0};
-    std::atomic<std::int64_t> last_sender_{-1};  // a hint
-    SpinBudget recv_spin_;
-    SpinBudget send_spin_;
     Tally tally_{queue_};
 };
 
@@ -241,7 +246,7 @@ inline void Channel::note_sender(std::int64_t sender) noexcept {
     bool sent = false;
     if (!sends_closed() &&
         (capacity_ == kUnbounded ||
-         (offers_count_.load(std::memory_order_relaxed) == 0 && has_place()))) {  // as in try_send()
+         (offers_count_.load(std::memory_order_relaxed) == 0 && has_place_locked()))) {  // as in try_send()
         note_sender(sender);
         sent = queue_.append_short(data, size, unbound_op, sender);
     }

@@ -19,7 +19,7 @@ Offer::Offer(Channel& channel, Parcel& parcel, std::int64_t sender, bool until_t
 // One look at whether the offer is done. send_lock (at capacity 0 both locks). kWouldBlock: it stands.
 Status Offer::look_locked(WakeList& wakes) noexcept {
     Channel& c = channel_;
-    if (sent_) return Status::kOk;
+    if (sent_.load(std::memory_order_relaxed)) return Status::kOk;  // the lock orders it
     // Relaxed: written under send_lock.
     const std::uint32_t bits = c.bits_.load(std::memory_order_relaxed);
     const bool stays = linked && (bits & Channel::kOffersKept) && !(bits & Channel::kClosedNow);
@@ -29,20 +29,20 @@ Status Offer::look_locked(WakeList& wakes) noexcept {
     }
     if (c.capacity_ == 0) {
         if (!linked && c.hand_over_locked(parcel_, sender_, wakes)) {
-            sent_ = true;
+            sent_.store(true, std::memory_order_relaxed);
             return Status::kOk;
         }
     } else if (!until_taken_) {
         // An unbounded channel has a place behind any offer: the order is by position there.
         const bool first =
             c.capacity_ == kUnbounded || (linked ? c.offers_.front() == this : c.offers_.empty());
-        if (first && c.has_place()) {
+        if (first && c.has_place_locked()) {
             if (!c.append_locked(parcel_, sender_)) {
                 if (linked) c.unlink_locked(*this);
                 return Status::kNoMemory;
             }
             if (linked) c.unlink_locked(*this);
-            sent_ = true;
+            sent_.store(true, std::memory_order_relaxed);
             return Status::kOk;
         }
     }
@@ -59,7 +59,7 @@ Status Offer::step(Status leave) noexcept {
     bool stood_up = false;
     if (both) c.queue_.recv_lock.lock();
     c.queue_.send_lock.lock();
-    const bool was_sent = sent_;
+    const bool was_sent = sent_.load(std::memory_order_relaxed);
     Status status = look_locked(wakes);
     if (status == Status::kWouldBlock && leave == Status::kOk && !linked) {
         c.link_locked(*this);
@@ -89,13 +89,22 @@ Status Offer::wait(const WaitFor& wait) noexcept {
     Channel& c = channel_;
     const Nanos slice_end = end_of_slice(wait);
     if (!until_taken_ && !std::exchange(waited_, true)) {
-        c.send_spin_.spin(
+        const bool ready = c.send_spin_.spin(
             [&] {
                 return (c.offers_count_.load(std::memory_order_relaxed) == 0 && c.has_place()) ||
                        (c.bits_.load(std::memory_order_relaxed) & Channel::kSendsClosed) ||
                        must_leave(wait) != Status::kOk;
             },
             wait.deadline);
+        // As a new send, which leaves the receivers' lock alone; to stand up takes both.
+        if (ready && must_leave(wait) == Status::kOk) {
+            const Status status = c.try_send(parcel_, sender_);
+            if (status == Status::kOkOwing) c.settle();
+            if (status == Status::kOk || status == Status::kOkOwing) {
+                sent_.store(true, std::memory_order_relaxed);
+                return Status::kOk;
+            }
+        }
     }
     InGroup in_group(wait.group, me_);
     Status woken = Status::kOk;
@@ -110,6 +119,11 @@ Status Offer::wait(const WaitFor& wait) noexcept {
             c.send_spin_.spin([&] { return me_.word.load(std::memory_order_acquire) == Waiter::kWoken; },
                               wait.deadline);
         woken = soon ? Status::kOk : sleep_until_woken(me_, wait, slice_end);
+        // Acquire pairs with the release where it is stored: it is in no line, and nobody knows it any more.
+        if (sent_.load(std::memory_order_acquire)) {
+            stands_ = false;
+            return Status::kOk;
+        }
     }
 }
 
@@ -131,7 +145,7 @@ bool Offer::withdraw() noexcept {
     c.queue_.send_lock.lock();  // whoever takes an offer holds it
     if (linked) c.unlink_locked(*this);
     stands_ = false;
-    const bool sent = sent_;
+    const bool sent = sent_.load(std::memory_order_relaxed);
     c.queue_.send_lock.unlock();
     return !sent;
 }

@@ -49,9 +49,10 @@ private:
     const std::int64_t sender_;
     const bool until_taken_;
     std::uint64_t position_ = 0;  // records published before it: its turn comes when those are gone
-    bool sent_ = false;           // send_lock
-    bool waited_ = false;         // these two are the sender's own
-    bool stands_ = false;         // it was left in line
+    // Stored last by whoever takes it or moves it in, under send_lock: the sender may go as soon as it is seen.
+    std::atomic<bool> sent_{false};
+    bool waited_ = false;  // these two are the sender's own
+    bool stands_ = false;  // it was left in line
 };
 
 }  // namespace interpchannels

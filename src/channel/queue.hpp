@@ -100,6 +100,13 @@ public:
         const std::uint64_t gone = gone_.load(std::memory_order_acquire);
         return published_.load(std::memory_order_acquire) - gone;
     }
+    // Send lock. live() < count, from the producer's own line where that says so.
+    bool fewer_than(std::uint64_t count) noexcept {
+        const std::uint64_t published = published_.load(std::memory_order_relaxed);  // the lock's holder writes it
+        if (published - gone_seen_ < count) return true;
+        gone_seen_ = gone_.load(std::memory_order_acquire);  // as in live()
+        return published - gone_seen_ < count;
+    }
     // Payload bytes that went in and out by way of segments or the heap.
     std::uint64_t bytes_in() const noexcept { return bytes_in_.load(std::memory_order_relaxed); }
     std::uint64_t bytes_out() const noexcept { return bytes_out_.load(std::memory_order_relaxed); }
@@ -149,8 +156,10 @@ private:
     static void drop(Header* header, Attachment*& dropped) noexcept;
 
 public:
-    // The channel's two locks, each on the line of what it protects. When both are needed, the receive
-    // lock comes first. While one is held: no Python code, no wait, no wake-up, no release of a parcel.
+    // The channel's two locks, each on the line of what it protects. What one side writes for each item and the other
+    // reads while it waits is on a line of its own: who waits would else take the line away from whom it waits for.
+    // When both locks are needed, the receive lock comes first. While one is held: no Python code, no wait, no wake-up,
+    // no release of a parcel.
     //
     // send_lock: the producer's side, the channel's standing offers, and its states' transitions.
     alignas(64) SpinLock send_lock;
@@ -158,9 +167,14 @@ public:
 private:
     Segment* tail_ = nullptr;
     std::uint32_t tail_offset_ = 0;
-    std::atomic<std::uint64_t> published_{0};
+    std::uint64_t gone_seen_ = 0;                // the producer's copy of gone_, refreshed when there seems no place
     std::atomic<std::uint64_t> bytes_in_{0};     // in segments or on the heap
     std::atomic<std::uint64_t> attached_in_{0};  // a statistic
+
+    alignas(64) std::atomic<std::uint64_t> published_{0};
+    // Touched once a segment.
+    std::atomic<Segment*> spare_{nullptr};
+    std::atomic<Segment*> first_{nullptr};  // where the consumer starts, after nothing
 
 public:
     // recv_lock: the consumer's side, and the channel's waiting receivers.
@@ -172,13 +186,10 @@ private:
     bool abandoned_ = false;
     std::uint64_t passed_ = 0;          // records taken or passed over
     std::uint64_t published_seen_ = 0;  // the consumer's copy of published_, refreshed when used up
-    std::atomic<std::uint64_t> gone_{0};
+
+    alignas(64) std::atomic<std::uint64_t> gone_{0};
     std::atomic<std::uint64_t> bytes_out_{0};
     std::atomic<std::uint64_t> attached_out_{0};  // a statistic
-
-    // Shared, touched once a segment.
-    alignas(64) std::atomic<Segment*> spare_{nullptr};
-    std::atomic<Segment*> first_{nullptr};  // where the consumer starts, after nothing
 };
 
 [[gnu::always_inline]] inline bool Queue::append_short(const std::byte* data, std::uint32_t size,

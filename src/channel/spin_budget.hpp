@@ -4,7 +4,8 @@
 // everywhere else: a fixed budget slows the very peer that it waits for when cores are scarce. So the
 // budget grows when spinning was rewarded and shrinks when it was not; while it is small, every sixteenth
 // wait tries the full length again, since a peer that has become quick would otherwise never be noticed.
-// With one core there is nobody to wait for: no spinning at all.
+// With one core there is nobody to wait for: no spinning at all. Nothing is written while the budget fits: it lies among
+// what both sides read.
 #pragma once
 
 #include <atomic>
@@ -18,7 +19,8 @@ namespace interpchannels {
 class SpinBudget {
 public:
     static constexpr std::uint32_t kMaxNanos = 30'000;
-    static constexpr std::uint32_t kMinNanos = 1'000;
+    static constexpr std::uint32_t kMinNanos = 8'000;  // less than sleeping and waking take
+    static constexpr Nanos kAloneNanos = 4'000;        // then whoever else wants the core may have it
 
     static bool useful() noexcept {
         static const bool several = std::thread::hardware_concurrency() > 1;
@@ -30,13 +32,11 @@ public:
     bool spin(Ready ready, Nanos deadline) noexcept {
         if (!useful()) return ready();
         std::uint32_t limit = nanos_.load(std::memory_order_relaxed);  // a hint; lost updates do no harm
-        if (limit < kMaxNanos && tries_.fetch_add(1, std::memory_order_relaxed) % 16 == 15) {
-            limit = kMaxNanos;
-        }
         const Nanos start = now();
+        if (limit < kMaxNanos && start / 64 % 16 == 0) limit = kMaxNanos;  // the clock is dice enough
         Nanos until = start + limit;
         if (deadline < until) until = deadline;
-        do {
+        for (;;) {
             for (int i = 0; i < 16; ++i) {
                 if (ready()) {
                     const auto took = static_cast<std::uint32_t>(now() - start);
@@ -48,14 +48,18 @@ public:
                 }
                 cpu_relax();
             }
-        } while (now() < until);
-        nanos_.store(limit / 2 > kMinNanos ? limit / 2 : kMinNanos, std::memory_order_relaxed);
+            const Nanos at = now();
+            if (at >= until) break;
+            if (at >= start + kAloneNanos) std::this_thread::yield();
+        }
+        if (limit > kMinNanos) {
+            nanos_.store(limit / 2 > kMinNanos ? limit / 2 : kMinNanos, std::memory_order_relaxed);
+        }
         return false;
     }
 
 private:
     std::atomic<std::uint32_t> nanos_{kMaxNanos};
-    std::atomic<std::uint32_t> tries_{0};
 };
 
 }  // namespace interpchannels

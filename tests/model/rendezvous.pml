@@ -16,7 +16,8 @@
  *  - At rest no offer stands while a receiver or a watch waits: DROP_TELL, DROP_PASS_ON, DROP_ARM_RECHECK.
  *  - An item is received once, or its send has failed, and never both: DROP_DELIVERED_LOOK (what was handed over is
  *    lost at the limit), WITHDRAW_BLINDLY, HAND_OVER_WITHOUT_RECV_LOCK.
- *  - When a call ends nothing of it is in line: LEAVE_OFFER, KEEP_TAKEN_OFFER, LEAVE_WATCH.
+ *  - When a call ends nothing of it is in line: LEAVE_OFFER, KEEP_TAKEN_OFFER, LEAVE_WATCH. It may end without a lock, as
+ *    soon as it sees that its item went or came; nobody touches anything of it then: SENT_BEFORE_MARK.
  */
 #define WAITERS 6
 #ifndef SCENE
@@ -92,7 +93,11 @@ inline recv_locked(w)
             unlink_offer(other);
 #endif
             sent[other] = true;
+#ifdef SENT_BEFORE_MARK
+            late = other + 1;
+#else
             mark_woken(other);
+#endif
             other = 0;
             status = OK
         :: else -> status = WOULD_BLOCK
@@ -113,9 +118,16 @@ inline wake_watch()
     deliver()
 }
 
+#ifdef SENT_BEFORE_MARK
+#define MARK_LATE atomic { if :: late != 0 -> other = late - 1; late = 0; mark_woken(other); other = 0 :: else fi }
+#else
+#define MARK_LATE
+#endif
+
 proctype Receiver(byte me; bool limited)
 {
     OWN_STATE;
+    byte late = 0;
     alive[me] = true;
 look:
     leave = woken;
@@ -154,9 +166,15 @@ look:
         :: else
         fi
     }
+    MARK_LATE
     deliver();
     if
-    :: status == WOULD_BLOCK -> sleep_until_woken(me, limited); goto look
+    :: status == WOULD_BLOCK ->
+        sleep_until_woken(me, limited);
+        if
+        :: delivered[me] -> status = OK /* without a lock */
+        :: else -> goto look
+        fi
     :: status == INTERRUPTED -> woken = OK; goto look /* looks at the signal, and calls again */
     :: else
     fi;
@@ -174,10 +192,12 @@ returned:
 proctype Watcher(byte me; bool may_cancel)
 {
     OWN_STATE;
+    byte late = 0;
     bool armed = false;
     alive[me] = true;
 try:
     atomic { !recv_lock && !send_lock -> recv_locked(me); armed = false } /* try_recv(), looked() */
+    MARK_LATE
     deliver();
     if
     :: status != WOULD_BLOCK -> goto returned
@@ -316,7 +336,12 @@ step:
     fi;
 #endif
     if
-    :: status == WOULD_BLOCK -> sleep_until_woken(me, limited); goto step
+    :: status == WOULD_BLOCK ->
+        sleep_until_woken(me, limited);
+        if
+        :: sent[me] -> status = OK /* without a lock */
+        :: else -> goto step
+        fi
     :: status == INTERRUPTED ->
         woken = OK;
         if

@@ -569,7 +569,10 @@ looked:
         :: else
         fi;
         sleep_until_woken(me, limited);
-        goto step
+        if
+        :: sent[me] -> stands = false; status = OK /* without a lock */
+        :: else -> goto step
+        fi
     :: else
     fi;
 done:
