@@ -4,11 +4,13 @@
 
 `send` and `recv` are ends of one channel: give either to another interpreter and values flow, in order, each
 interpreter on a core of its own. `spawn(fn, *args)` runs a function in an interpreter and thread of its own.
+
+Every interpreter imports this anew, so it holds what every one needs. The rest is imported when it is first asked for.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from importlib import import_module
 
 from interpchannels import _interpchannels
 from interpchannels._interpchannels import (
@@ -30,9 +32,16 @@ from interpchannels._interpchannels import (
     select,
     stats,
 )
-from interpchannels._queue import Queue
 from interpchannels._unbound import KEEP, UNBOUND, UNBOUND_ERROR, UNBOUND_REMOVE, UnboundItems
-from interpchannels._worker import RemoteError, Worker, spawn
+
+# What type checkers take as true; typing itself is more than the whole package takes to import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from interpchannels._listing import ChannelInfo, list_all
+    from interpchannels._queue import Queue
+    from interpchannels._worker import RemoteError, Worker, spawn
 
 __all__ = [
     "KEEP",
@@ -108,30 +117,23 @@ def create(
     return _interpchannels._create_ends(number, unbounditems._op, bool(pickle))
 
 
-class ChannelInfo(NamedTuple):
-    """One channel, as `list_all()` saw it.
-
-    >>> recv, send = interpchannels.create(capacity=8)
-    >>> info = interpchannels.list_all()[-1]
-    >>> info.id == recv.id, info.capacity, info.open_senders, info.closed
-    (True, 8, 1, False)
-    """
-
-    id: int
-    capacity: int | None
-    queued: int
-    open_senders: int
-    open_receivers: int
-    closed: bool
+_LATER = {
+    "ChannelInfo": "_listing",
+    "Queue": "_queue",
+    "RemoteError": "_worker",
+    "Worker": "_worker",
+    "list_all": "_listing",
+    "spawn": "_worker",
+}
 
 
-def list_all() -> list[ChannelInfo]:
-    """Return a snapshot of every channel that `create()` made in this process, by id.
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
 
-    Snapshots are not handles: they keep nothing open. Never blocks; may be called in any interpreter and thread.
 
-    >>> recv, send = interpchannels.create()
-    >>> recv.id in [channel.id for channel in interpchannels.list_all()]
-    True
-    """
-    return sorted(ChannelInfo(*row) for row in _interpchannels._list_channels())
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -7,20 +7,23 @@ and what can be imported by name, functions of `__main__` likewise, and values t
 Nothing of `__main__` is run again over there, unlike in `multiprocessing` and `Interpreter.call`, which import
 the script anew: so a script needs no guard, and a prompt and a notebook have functions like any other. The price
 is that classes of `__main__` do not get there.
+
+A Worker imports this module too, so it imports little; what is seldom needed is imported where it is.
 """
 
 from __future__ import annotations
 
-import dis
-import functools
 import importlib
 import marshal
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from interpchannels import _interpchannels
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
 _MAIN = "__main__"
 _ASYNC = 0x80 | 0x200  # inspect.CO_COROUTINE and CO_ASYNC_GENERATOR
@@ -31,13 +34,15 @@ def pack_function(fn: Callable[..., Any]) -> tuple[Any, ...]:
 
     ValueError where that cannot be.
     """
+    from functools import partial
+
     code = getattr(fn, "__code__", None)
     if isinstance(code, types.CodeType) and code.co_flags & _ASYNC:
         raise ValueError(
             f"{fn.__qualname__} is an async function, and a coroutine cannot leave the interpreter that "
             "runs it: call asyncio.run() in a function that is not"
         )
-    if type(fn) is functools.partial:
+    if type(fn) is partial:
         return ("partial", pack_function(fn.func), fn.args, fn.keywords)
     if isinstance(fn, types.FunctionType) and fn.__module__ == _MAIN:
         packing = _Packing(fn)
@@ -61,8 +66,10 @@ def unpack_function(packed: tuple[Any, ...]) -> Callable[..., Any]:
     """Make the function, in the interpreter that is to run it."""
     kind, *rest = packed
     if kind == "partial":
+        from functools import partial
+
         fn, args, keywords = rest
-        return functools.partial(unpack_function(fn), *args, **keywords)
+        return partial(unpack_function(fn), *args, **keywords)
     if kind == "code":
         return _unpack_code(*rest)
     return _unpack(packed, [])  # type: ignore[no-any-return]
@@ -212,8 +219,10 @@ def _of_main(value: Any, problem: str) -> str:
 
 def _global_paths(code: types.CodeType) -> Iterator[list[str]]:
     """Each global that the code reads, followed by the attributes that it reads of it at once."""
+    from dis import get_instructions
+
     path: list[str] = []
-    for instruction in dis.get_instructions(code):
+    for instruction in get_instructions(code):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
             if path:
                 yield path

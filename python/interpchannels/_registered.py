@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from interpchannels import _interpchannels
 from interpchannels._functions import find_culprit, pack_function
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 def pack_registrations() -> dict[tuple[str, str], tuple[Any, ...]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import final
-
 from interpchannels import _interpchannels
 
 
-@final
 class UnboundItems:
     """One of KEEP, UNBOUND, UNBOUND_ERROR and UNBOUND_REMOVE; each is itself in every interpreter."""
 

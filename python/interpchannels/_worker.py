@@ -1,6 +1,6 @@
 """`spawn`: a function in an interpreter and a thread of its own.
 
-The function and its arguments are encoded before `spawn` returns and decoded in the new interpreter; the
+The function and its arguments are encoded before `spawn` returns and decoded in the new interpreter (`_work`); the
 result, or the exception, comes back the same way. Neither goes through a channel, so a Worker needs none.
 """
 
@@ -9,19 +9,18 @@ from __future__ import annotations
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 from interpchannels import _interpchannels
-from interpchannels._functions import find_culprit, pack_function, unpack_function
+from interpchannels._functions import find_culprit, pack_function
 from interpchannels._registered import pack_registrations
 
 _BOOT = """\
 import sys
 sys.path[:] = {path!r}
-from interpchannels import _worker
-_worker._work()
+from interpchannels import _work
+_work.work()
 """
 
 
@@ -182,40 +181,3 @@ def spawn[R](fn: Callable[..., R], /, *args: Any) -> Worker[R]:
 
 def _name(fn: Callable[..., Any]) -> str:
     return getattr(fn, "__qualname__", None) or type(fn).__qualname__
-
-
-def _work() -> None:
-    """Run this thread's task; in the Worker's interpreter."""
-    _interpchannels._enter_worker()
-    if sys.version_info < (3, 13):
-        # 3.12 takes the thread that imports threading first for the main one. asyncio.run() asks for a SIGINT handler
-        # there, and gets an object of the main interpreter's. From 3.13 on a Worker's thread is not a main thread.
-        threading._active.pop(threading.get_ident(), None)  # type: ignore[attr-defined]
-    try:
-        value = _call()
-    except BaseException as error:
-        text = "".join(traceback.format_exception(error))
-        traceback.clear_frames(error.__traceback__)  # they hold the arguments
-        _leave(error, text)
-        return
-    try:
-        _interpchannels._leave_result(("returned", value))
-    except Exception as error:
-        _leave(error, "".join(traceback.format_exception(error)))
-
-
-def _leave(error: BaseException, text: str) -> None:
-    # SystemExit and KeyboardInterrupt are the Worker's own: they must not end whoever asks.
-    bare = error.with_traceback(None) if isinstance(error, Exception) else None
-    try:
-        _interpchannels._leave_result(("raised", bare, text))
-    except Exception:
-        _interpchannels._leave_result(("raised", None, text))
-
-
-def _call() -> Any:
-    _interpchannels._inherit(_interpchannels._take_task())
-    packed, *args = _interpchannels._take_task()
-    fn = unpack_function(packed)
-    del packed
-    return fn(*args)

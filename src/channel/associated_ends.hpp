@@ -34,9 +34,13 @@ public:
     // Associates the interpreter with the end. kOk; kClosed where it was released; kNoMemory.
     // The association stays valid as long as the channel.
     Status associate(std::int64_t interp, Direction d, Association*& association) noexcept;
-    Status associate(std::int64_t interp, Direction d) noexcept {
-        Association* unused = nullptr;
-        return associate(interp, d, unused);
+    [[gnu::always_inline]] Status associate(std::int64_t interp, Direction d) noexcept {
+        // Acquire, both: as in the other, whose first lines these are.
+        Association* known = recent_[static_cast<int>(d)].load(std::memory_order_acquire);
+        if (known && known->interp == interp) {
+            return known->released.load(std::memory_order_acquire) ? Status::kClosed : Status::kOk;
+        }
+        return associate(interp, d, known);
     }
 
     // The interpreter lets go. Associates it first where it never was (CPython does, and then releases).

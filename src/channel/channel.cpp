@@ -54,13 +54,6 @@ bool Channel::acquire(SpinLock& lock) noexcept {
 
 // --- sending ---
 
-void Channel::note_sender(std::int64_t sender) noexcept {
-    // A hint for spin_attached(). Stored only where it changes: the line is shared with the receivers.
-    if (last_sender_.load(std::memory_order_relaxed) != sender) {
-        last_sender_.store(sender, std::memory_order_relaxed);
-    }
-}
-
 bool Channel::append_locked(Parcel& parcel, std::int64_t sender) noexcept {
     note_sender(sender);
     return queue_.append(parcel);
@@ -183,6 +176,8 @@ bool Channel::wake_receivers(std::uint64_t count) noexcept {
     return true;
 }
 
+template bool Channel::wake_receivers<true>(std::uint64_t) noexcept;
+
 void Channel::tell_receivers(std::uint64_t count) noexcept {
     // As in try_send(): what it tells of was done under the send lock.
     if (receivers_count_.load(std::memory_order_relaxed) != 0) wake_receivers<false>(count);
@@ -190,7 +185,8 @@ void Channel::tell_receivers(std::uint64_t count) noexcept {
 
 // In the child of a fork, where the channel is abandoned, the lists stay empty: `linked` alone is kept.
 
-// Both locks: a sender looks for receivers without theirs. Whoever links looks at the queue after it.
+// Both locks, both: a sender looks for receivers, and a receiver for offers, without theirs. Whoever links looks at the
+// queue after it.
 void Channel::link_locked(Receiver& receiver) noexcept {
     receiver.linked = true;
     if (abandoned()) return;
@@ -285,9 +281,9 @@ Status Channel::recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes, int&
         if constexpr (kSendLock != SendLock::kHeld) queue_.send_lock.unlock();
     };
 
-    // Acquire pairs with nothing but the fences: a standing offer that is missed here has linked after
-    // this look, and looks itself.
-    if (offers_count_.load(std::memory_order_acquire) != 0) {
+    // Relaxed: who links an offer holds our lock too (link_locked), so none comes before we let go of it; and who links
+    // afterwards sees the place that is made here.
+    if (offers_count_.load(std::memory_order_relaxed) != 0) {
         if (!lock_sends()) return Status::kContended;
         bool took = false;
         for (;;) {
@@ -308,13 +304,6 @@ Status Channel::recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes, int&
         unlock_sends();
         if (took) return Status::kOk;
     } else if (queue_.take(out, scratch)) {
-        if (capacity_ == kUnbounded) return Status::kOk;
-        // A place was made, then look for offers: pairs with the fence in Offer::step().
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (offers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;
-        if (!lock_sends()) return Status::kOkOwing;
-        moved_in += promote_locked(wakes);
-        unlock_sends();
         return Status::kOk;
     }
     return (bits & kSendsClosed) ? Status::kClosed : Status::kWouldBlock;
@@ -332,15 +321,20 @@ Status Channel::try_recv(Parcel& out, Scratch& scratch) noexcept {
     int moved_in = 0;
     const Status status = recv_locked<SendLock::kTry>(out, scratch, wakes, moved_in);
     if (capacity_ == 0) queue_.send_lock.unlock();
-    const Queue::Contents left = queue_.oversized() ? unused_memory_locked() : Queue::Contents{};
-    queue_.recv_lock.unlock();
-    if (left.head) Queue::release(left);
+    unlock_and_give_back();
     wakes.deliver();
     if (moved_in != 0 && receivers_count_.load(std::memory_order_relaxed) != 0 &&  // the locks order it
         !wake_receivers<true>(static_cast<std::uint64_t>(moved_in))) {
         return Status::kOkOwing;
     }
     return status;
+}
+
+// recv_lock, which it unlocks.
+void Channel::unlock_and_give_back() noexcept {
+    const Queue::Contents left = queue_.oversized() ? unused_memory_locked() : Queue::Contents{};
+    queue_.recv_lock.unlock();
+    if (left.head) Queue::release(left);
 }
 
 // recv_lock. What a backlog has left behind, unless a sender is at it.
@@ -354,7 +348,7 @@ Queue::Contents Channel::unused_memory_locked() noexcept {
 Status Channel::try_recv_batch(Batch& out, std::uint64_t max) noexcept {
     // What is offered at capacity 0 and by the drop-in's senders is taken one by one.
     if (capacity_ == 0) return Status::kWouldBlock;
-    if (capacity_ == kUnbounded && offers_count_.load(std::memory_order_acquire) != 0)
+    if (capacity_ == kUnbounded && offers_count_.load(std::memory_order_relaxed) != 0)  // a hint
         return Status::kWouldBlock;
     if (!queue_.recv_lock.try_lock_briefly()) return Status::kContended;
     WakeList wakes;
@@ -363,24 +357,19 @@ Status Channel::try_recv_batch(Batch& out, std::uint64_t max) noexcept {
     // Acquire pairs with the release in close_now(), as in recv_locked().
     if ((bits_.load(std::memory_order_acquire) & kClosedNow) == 0 && queue_.take_batch(out, max) != 0) {
         status = Status::kOk;
-        if (capacity_ != kUnbounded) {
-            // As in recv_locked(): places were made, then look for offers.
-            std::atomic_thread_fence(std::memory_order_seq_cst);
-            if (offers_count_.load(std::memory_order_relaxed) != 0) {
-                if (queue_.send_lock.try_lock_briefly()) {
-                    moved_in = promote_locked(wakes);
-                    // More places than one list of wake-ups holds: the rest detached.
-                    if (wakes.full()) status = Status::kOkOwing;
-                    queue_.send_lock.unlock();
-                } else {
-                    status = Status::kOkOwing;
-                }
+        // Relaxed: as in recv_locked().
+        if (capacity_ != kUnbounded && offers_count_.load(std::memory_order_relaxed) != 0) {
+            if (queue_.send_lock.try_lock_briefly()) {
+                moved_in = promote_locked(wakes);
+                // More places than one list of wake-ups holds: the rest detached.
+                if (wakes.full()) status = Status::kOkOwing;
+                queue_.send_lock.unlock();
+            } else {
+                status = Status::kOkOwing;
             }
         }
     }
-    const Queue::Contents left = queue_.oversized() ? unused_memory_locked() : Queue::Contents{};
-    queue_.recv_lock.unlock();
-    if (left.head) Queue::release(left);
+    unlock_and_give_back();
     wakes.deliver();
     if (moved_in != 0 && receivers_count_.load(std::memory_order_relaxed) != 0 &&  // the locks order it
         !wake_receivers<true>(static_cast<std::uint64_t>(moved_in))) {
@@ -563,8 +552,7 @@ void Channel::wake_all() noexcept {
     }
 }
 
-State Channel::state() const noexcept {
-    const std::uint32_t bits = bits_.load(std::memory_order_acquire);  // as in recv_locked()
+State Channel::state_of(std::uint32_t bits) const noexcept {
     if (bits & kClosedNow) return State::kClosed;
     if (!(bits & kSendsClosed)) return State::kOpen;
     // Offers first: a promotion puts one into the queue before it takes it off the line. Acquire keeps the two

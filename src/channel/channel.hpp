@@ -16,10 +16,10 @@
 //  1. Order: an item comes out after everything that was sent, or offered, before it. A new send never
 //     overtakes a standing offer for a place.
 //  2. A waiting receiver is linked, holding both locks, before it looks at the queue for the last time; a sender
-//     publishes under the send lock, then looks for waiting receivers. The lock puts one before the other, and
-//     the later sees the earlier. An offer is linked before it looks for a place, and a receiver looks for
-//     offers after it has made one: those have only the send lock in common at times, so both have a full fence
-//     between (Dekker).
+//     publishes under the send lock, then looks for waiting receivers. An offer is linked, holding both locks, before
+//     it looks for a place for the last time; a receiver makes places under the receive lock, and looks for offers
+//     while it holds it. The lock that both sides have puts one before the other, and the later sees the earlier: so
+//     neither a send nor a receive needs a fence. Leaving a line takes one lock only, that of the list.
 //  3. Whatever ends a wait, the call looks once more before it gives up: an item that was already meant
 //     for it is received, not lost.
 //  4. Wake-ups and the release of parcels happen after unlocking.
@@ -93,8 +93,15 @@ public:
     // kWouldBlock for none. At capacity 0 always kWouldBlock: what is handed over goes one by one.
     Status try_send_batch(Batch& batch, std::int64_t sender, std::uint64_t& sent) noexcept;
 
+    // try_send() for what most items are: `size` bytes that own nothing (see Queue::append_short). kContended also where it takes more than that,
+    // and try_send() can do it.
+    Status try_send_short(const std::byte* data, std::uint32_t size, std::uint8_t unbound_op,
+                          std::int64_t sender) noexcept;
+
     // --- receiving; `out` is written only by kOk and kOkOwing ---
     Status try_recv(Parcel& out, Scratch& scratch) noexcept;
+    // Likewise: kOk, or kContended.
+    Status try_recv_short(ShortItem& out) noexcept;
     // As many plain items as are next, at most `max`, into an empty batch. kWouldBlock where the next is none:
     // then try_recv() knows better.
     Status try_recv_batch(Batch& out, std::uint64_t max) noexcept;
@@ -124,7 +131,10 @@ public:
     // Wakes everybody to look again, after a handle's `cancelled` flag was set.
     void wake_all() noexcept;
 
-    State state() const noexcept;
+    [[gnu::always_inline]] State state() const noexcept {
+        const std::uint32_t bits = bits_.load(std::memory_order_acquire);  // as in recv_locked()
+        return bits == 0 ? State::kOpen : state_of(bits);
+    }
     std::uint64_t count() const noexcept {
         const std::uint64_t live = queue_.live();
         // In motion, what came may be seen and what went not yet; but there are never more than may be.
@@ -162,7 +172,9 @@ private:
     bool take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) noexcept;
     int promote_locked(WakeList& wakes) noexcept;
     void promote_all() noexcept;
+    State state_of(std::uint32_t bits) const noexcept;
     Queue::Contents unused_memory_locked() noexcept;
+    void unlock_and_give_back() noexcept;
     void link_locked(Receiver& receiver) noexcept;
     void link_locked(Offer& offer) noexcept;
     void unlink_locked(Receiver& receiver) noexcept;
@@ -200,8 +212,8 @@ private:
     std::int64_t id_ = -1;
     std::atomic<std::uint32_t> refs_{1};
     std::atomic<std::uint32_t> bits_{0};             // written under send_lock
-    std::atomic<std::uint32_t> offers_count_{0};     // written under send_lock
-    std::atomic<std::uint32_t> receivers_count_{0};  // written under recv_lock
+    std::atomic<std::uint32_t> offers_count_{0};     // written under send_lock; raised under both
+    std::atomic<std::uint32_t> receivers_count_{0};  // written under recv_lock; raised under both
     LinkList offers_;                                // send_lock
     LinkList receivers_;                             // recv_lock
     // Items that went straight from sender to receiver. Written under both locks.
@@ -212,6 +224,46 @@ private:
     SpinBudget send_spin_;
     Tally tally_{queue_};
 };
+
+inline void Channel::note_sender(std::int64_t sender) noexcept {
+    // A hint for spin_attached(). Stored only where it changes: the line is shared with the receivers.
+    if (last_sender_.load(std::memory_order_relaxed) != sender) {
+        last_sender_.store(sender, std::memory_order_relaxed);
+    }
+}
+
+// Inline, since it is called for nearly every item: a pair of a send and a receive of an int takes two thirds of the
+// instructions that it takes by way of a Parcel.
+[[gnu::always_inline]] inline Status Channel::try_send_short(const std::byte* data, std::uint32_t size,
+                                                             std::uint8_t unbound_op,
+                                                             std::int64_t sender) noexcept {
+    if (!queue_.send_lock.try_lock()) return Status::kContended;
+    bool sent = false;
+    if (!sends_closed() &&
+        (capacity_ == kUnbounded ||
+         (offers_count_.load(std::memory_order_relaxed) == 0 && has_place()))) {  // as in try_send()
+        note_sender(sender);
+        sent = queue_.append_short(data, size, unbound_op, sender);
+    }
+    queue_.send_lock.unlock();
+    if (!sent) return Status::kContended;
+    // Relaxed: as in try_send().
+    if (receivers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;
+    return wake_receivers<true>(1) ? Status::kOk : Status::kOkOwing;
+}
+
+[[gnu::always_inline]] inline Status Channel::try_recv_short(ShortItem& out) noexcept {
+    if (!queue_.recv_lock.try_lock()) return Status::kContended;
+    // Acquire and relaxed: as in recv_locked(). Where no offer stands the place that this makes is nobody's.
+    const bool taken = !(bits_.load(std::memory_order_acquire) & kClosedNow) &&
+                       offers_count_.load(std::memory_order_relaxed) == 0 && queue_.take_short(out);
+    if (taken && queue_.oversized()) {
+        unlock_and_give_back();
+    } else {
+        queue_.recv_lock.unlock();
+    }
+    return taken ? Status::kOk : Status::kContended;
+}
 
 // A counted reference to a channel of type T.
 template <class T>

@@ -53,20 +53,17 @@ Status Offer::look_locked(WakeList& wakes) noexcept {
 // only interrupted. kWouldBlock: it stands, and its word is armed.
 Status Offer::step(Status leave) noexcept {
     Channel& c = channel_;
-    const bool rendezvous = c.capacity_ == 0;
+    // To stand up takes both locks. Who was left standing is linked, or is done or refused.
+    const bool both = c.capacity_ == 0 || !stands_;
     WakeList wakes;
     bool stood_up = false;
-    if (rendezvous) c.queue_.recv_lock.lock();
+    if (both) c.queue_.recv_lock.lock();
     c.queue_.send_lock.lock();
     const bool was_sent = sent_;
     Status status = look_locked(wakes);
     if (status == Status::kWouldBlock && leave == Status::kOk && !linked) {
         c.link_locked(*this);
         stood_up = true;
-        // Linked, then look for a place: pairs with the fence in recv_locked(), which makes a place,
-        // then looks for offers.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        status = look_locked(wakes);
     }
     if (status == Status::kWouldBlock) {
         if (leave == Status::kOk) {
@@ -79,7 +76,7 @@ Status Offer::step(Status leave) noexcept {
     }
     stands_ = linked;
     c.queue_.send_lock.unlock();
-    if (rendezvous) c.queue_.recv_lock.unlock();
+    if (both) c.queue_.recv_lock.unlock();
     wakes.deliver();
     // It moved in, or receivers may take it where it stands. At capacity 0 those who could be handed it were not
     // there; others may wait to be told.

@@ -75,6 +75,16 @@ inline void copy_payload(std::byte* to, const std::byte* from, std::size_t size)
     }
 }
 
+// The same in whole words: both sides have room for `size` rounded up to 8 bytes, as records of the queue have.
+[[gnu::always_inline]] inline void copy_words(std::byte* to, const std::byte* from,
+                                              std::size_t size) noexcept {
+    for (std::size_t at = 0; at < size; at += sizeof(std::uint64_t)) {
+        std::uint64_t word;
+        std::memcpy(&word, from + at, sizeof word);
+        std::memcpy(to + at, &word, sizeof word);
+    }
+}
+
 struct Parcel {
     const std::byte* data = nullptr;    // in a scratch of the owner's, or == heap
     std::size_t size = 0;               // bytes at `data`

@@ -6,18 +6,6 @@
 namespace interpchannels {
 namespace {
 
-constexpr std::uint32_t kSegmentMin = 256;
-constexpr std::uint32_t kSegmentMax = 64 * 1024;
-constexpr std::uint32_t kOpenEnd = ~std::uint32_t{0};
-
-enum Flag : std::uint8_t {
-    kHasAttachments = 1,
-    kHasHeap = 2,
-    kHasSender = 4,
-    kTombstone = 8,  // passed over by the consumer; owns nothing
-    kUnbound = 16,   // arrives without its value; owns nothing
-};
-
 struct HeapPayload {
     std::byte* data;
     std::uint64_t size;
@@ -50,13 +38,9 @@ struct Queue::Header : RecordHeader {
     }
 };
 
-struct Queue::Segment {
-    Segment* next;                   // written before `end`, read after it
-    std::uint32_t capacity;          // bytes that follow this struct
-    std::atomic<std::uint32_t> end;  // where its records stop, or kOpenEnd
-    std::byte* bytes() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
-    Header* at(std::uint32_t offset) noexcept { return reinterpret_cast<Header*>(bytes() + offset); }
-};
+Queue::Header* Queue::header_at(Segment& segment, std::uint32_t offset) noexcept {
+    return reinterpret_cast<Header*>(segment.bytes() + offset);
+}
 
 Queue::~Queue() {
     if (abandoned_) return;  // a forked child: leaked on purpose
@@ -109,7 +93,7 @@ bool Queue::append(Parcel& parcel) noexcept {
     if (!tail_ || tail_->capacity - tail_offset_ < length) {
         if (!make_room(length)) return false;
     }
-    Header* const header = tail_->at(tail_offset_);
+    Header* const header = header_at(*tail_, tail_offset_);
     header->length = length;
     header->payload = static_cast<std::uint16_t>(payload);
     header->flags = flags;
@@ -172,7 +156,7 @@ Queue::Header* Queue::next_header() noexcept {
         head_offset_ = 0;
         retire(left);
     }
-    return head_->at(head_offset_);
+    return header_at(*head_, head_offset_);
 }
 
 void Queue::retire(Segment* segment) noexcept {
@@ -239,7 +223,7 @@ std::uint64_t Queue::take_batch(Batch& out, std::uint64_t max) noexcept {
         Batch::Part part;
         std::uint32_t at = head_offset_;
         while (part.records < most && at != end) {
-            const Header* const header = head_->at(at);
+            const Header* const header = header_at(*head_, at);
             if (header->flags != 0 || part.bytes + header->length > out.room_left()) break;
             part.bytes += header->length;
             part.payload += header->payload;
@@ -290,7 +274,7 @@ std::uint64_t Queue::clear_sender(std::int64_t interp, std::uint8_t remove_op,
             segment = segment->next;
             offset = 0;
         }
-        Header* const header = segment->at(offset);
+        Header* const header = header_at(*segment, offset);
         offset += header->length;
         if (!(header->flags & kHasSender) || header->get<std::int64_t>(header->sender_at()) != interp) {
             continue;
@@ -327,8 +311,6 @@ Queue::Contents Queue::detach_all() noexcept {
     return contents;
 }
 
-bool Queue::head_is_large() const noexcept { return head_->capacity > kSegmentMin; }
-
 Queue::Contents Queue::detach_memory() noexcept {
     if (abandoned_ || has_next()) return {};
     Contents contents = detach_all();
@@ -350,7 +332,7 @@ void Queue::release(const Contents& contents) noexcept {
             offset = 0;
             std::free(left);
         }
-        Header* const header = segment->at(offset);
+        Header* const header = header_at(*segment, offset);
         offset += header->length;
         Attachment* dropped = nullptr;
         if (!(header->flags & kTombstone)) drop(header, dropped);

@@ -27,6 +27,13 @@
 
 namespace interpchannels {
 
+// An item of few bytes that owns nothing, as a receiver takes it.
+struct ShortItem {
+    static constexpr std::uint32_t kMax = 32;
+    std::uint32_t size;
+    alignas(8) std::byte bytes[kMax];  // uninitialised, as Scratch is
+};
+
 class Queue {
 public:
     Queue() = default;
@@ -36,12 +43,19 @@ public:
 
     // Send lock. Takes over the parcel's contents; false where memory failed, and nothing happened.
     bool append(Parcel& parcel) noexcept;
+    // Send lock. The same for `size` bytes that own nothing, which are many of all items; `data` can be read up to the
+    // next multiple of 8. `sender` where there is an unbound_op.
+    bool append_short(const std::byte* data, std::uint32_t size, std::uint8_t unbound_op,
+                      std::int64_t sender) noexcept;
     // Send lock. The oldest items of a batch, at most `max`, out of it; how many: fewer where memory failed.
     std::uint64_t append_batch(Batch& batch, std::uint64_t max) noexcept;
 
     // Receive lock. Moves the oldest live item into `out` (bytes into `scratch` unless heap). False where
     // there is none.
     bool take(Parcel& out, Scratch& scratch) noexcept;
+
+    // Receive lock. take() where the oldest item is a short one, without more ado; false: has_next() and take().
+    bool take_short(ShortItem& out) noexcept;
 
     // Receive lock. Moves the oldest live items into an empty batch, at most `max`, as long as they are plain ones
     // and fit; how many.
@@ -68,7 +82,7 @@ public:
 
     // Receive lock. It is used up, and its memory is more than a channel needs that never holds much. Relaxed: a hint;
     // but a receiver that is close behind a sender must not be after its lock for nothing.
-    bool oversized() const noexcept {
+    [[gnu::always_inline]] bool oversized() const noexcept {
         return passed_ == published_seen_ && head_ && head_is_large() &&
                passed_ == published_.load(std::memory_order_relaxed);
     }
@@ -107,10 +121,28 @@ public:
     void abandon() noexcept { abandoned_ = true; }
 
 private:
-    struct Segment;
+    static constexpr std::uint32_t kSegmentMin = 256;
+    static constexpr std::uint32_t kSegmentMax = 64 * 1024;
+    static constexpr std::uint32_t kOpenEnd = ~std::uint32_t{0};
+
+    enum Flag : std::uint8_t {
+        kHasAttachments = 1,
+        kHasHeap = 2,
+        kHasSender = 4,
+        kTombstone = 8,  // passed over by the consumer; owns nothing
+        kUnbound = 16,   // arrives without its value; owns nothing
+    };
+
+    struct Segment {
+        Segment* next;                   // written before `end`, read after it
+        std::uint32_t capacity;          // bytes that follow this struct
+        std::atomic<std::uint32_t> end;  // where its records stop, or kOpenEnd
+        std::byte* bytes() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+    };
     struct Header;
 
-    bool head_is_large() const noexcept;
+    static Header* header_at(Segment& segment, std::uint32_t offset) noexcept;
+    bool head_is_large() const noexcept { return head_->capacity > kSegmentMin; }
     bool make_room(std::uint32_t length) noexcept;
     Header* next_header() noexcept;
     void retire(Segment* segment) noexcept;
@@ -148,5 +180,49 @@ private:
     alignas(64) std::atomic<Segment*> spare_{nullptr};
     std::atomic<Segment*> first_{nullptr};  // where the consumer starts, after nothing
 };
+
+[[gnu::always_inline]] inline bool Queue::append_short(const std::byte* data, std::uint32_t size,
+                                                       std::uint8_t unbound_op,
+                                                       std::int64_t sender) noexcept {
+    const std::uint32_t length = record_length(size + (unbound_op ? sizeof sender : 0));
+    if ((!tail_ || tail_->capacity - tail_offset_ < length) && !make_room(length)) return false;
+    std::byte* at = tail_->bytes() + tail_offset_;
+    const RecordHeader header{length, static_cast<std::uint16_t>(size),
+                              unbound_op ? std::uint8_t{kHasSender} : std::uint8_t{0}, unbound_op};
+    std::memcpy(at, &header, sizeof header);
+    at += sizeof header;
+    if (unbound_op) {
+        std::memcpy(at, &sender, sizeof sender);
+        at += sizeof sender;
+    }
+    copy_words(at, data, size);
+    tail_offset_ += length;
+    // As in append().
+    bytes_in_.store(bytes_in_.load(std::memory_order_relaxed) + size, std::memory_order_relaxed);
+    published_.store(published_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    return true;
+}
+
+[[gnu::always_inline]] inline bool Queue::take_short(ShortItem& out) noexcept {
+    if (passed_ == published_seen_) {
+        published_seen_ = published_.load(std::memory_order_acquire);
+        if (passed_ == published_seen_) return false;
+    }
+    if (!head_ || head_offset_ == head_->end.load(std::memory_order_relaxed)) next_header();
+    const std::byte* at = head_->bytes() + head_offset_;
+    RecordHeader header;
+    std::memcpy(&header, at, sizeof header);
+    if ((header.flags & ~std::uint32_t{kHasSender}) != 0 || header.payload > ShortItem::kMax) return false;
+    at += sizeof header + (header.flags ? sizeof(std::int64_t) : 0);
+    out.size = header.payload;
+    copy_words(out.bytes, at, header.payload);
+    head_offset_ += header.length;
+    ++passed_;
+    // As in take().
+    bytes_out_.store(bytes_out_.load(std::memory_order_relaxed) + header.payload,
+                     std::memory_order_relaxed);
+    gone_.store(gone_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    return true;
+}
 
 }  // namespace interpchannels

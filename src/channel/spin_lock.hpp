@@ -28,7 +28,7 @@ inline void cpu_relax() noexcept {
 
 class SpinLock {
 public:
-    bool try_lock() noexcept {
+    [[gnu::always_inline]] bool try_lock() noexcept {
         // Acquire pairs with the release in unlock(): what the last holder wrote is seen. The relaxed
         // look first keeps waiters from bouncing the line; it decides nothing.
         return !held_.load(std::memory_order_relaxed) && !held_.exchange(true, std::memory_order_acquire);

@@ -708,4 +708,11 @@ PyObject* decode(Context& context, Parcel& parcel) {
     return Decoder(context, parcel).run();
 }
 
+PyObject* decode_other(Context& context, const ShortItem& item) {
+    Parcel parcel;
+    parcel.data = item.bytes;
+    parcel.size = item.size;
+    return Decoder(context, parcel).run();
+}
+
 }  // namespace interpchannels

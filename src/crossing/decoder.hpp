@@ -5,13 +5,22 @@
 // releases them.
 #pragma once
 
-#include "channel/parcel.hpp"
+#include "channel/queue.hpp"
 #include "crossing/context.hpp"
+#include "crossing/small_values.hpp"
 
 namespace interpchannels {
 
 // Attached to the receiver; may run Python code (pickle). A new reference, or nullptr with an exception
 // set. The parcel stays the caller's.
 PyObject* decode(Context& context, Parcel& parcel);
+
+// The same for what small_value() does not know.
+PyObject* decode_other(Context& context, const ShortItem& item);
+[[gnu::always_inline]] inline PyObject* decode_short(Context& context, const ShortItem& item) {
+    PyObject* made = nullptr;
+    std::size_t size = 0;
+    return small_value(item.bytes, item.size, made, size) ? made : decode_other(context, item);
+}
 
 }  // namespace interpchannels

@@ -19,7 +19,8 @@ namespace interpchannels {
 
 // --- writing ---
 
-inline constexpr std::size_t kSmallMax = 2 + 0x7F;  // bytes of one
+inline constexpr std::size_t kSmallMax = 2 + 0x7F;                            // bytes of one
+inline constexpr std::size_t kSmallRoom = (kSmallMax + 7) & ~std::size_t{7};  // for one, in whole words
 
 // An int of 64 bits: true and its value. Never fails.
 inline bool small_int(PyObject* obj, long long& value) noexcept {

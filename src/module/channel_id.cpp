@@ -150,6 +150,8 @@ PyObject* make_channel_id(Context& context, ChannelIdParts parts) {
     return self;
 }
 
+AssociatedChannel* channel_of_id(PyObject* id) noexcept { return parts_of(id).channel.get(); }
+
 bool channel_argument(ModuleState& state, PyObject* arg, ChannelIdParts& parts) {
     if (PyObject_TypeCheck(arg, state.channel_id_type)) {
         parts = parts_of(arg);

@@ -1,7 +1,8 @@
 // The drop-in's send, send_buffer and recv, with CPython's signatures, results, errors and order of checks.
 //
-// What most calls are, a small value without options on the channel of the call before, is tried first and touches
-// neither the table nor a count. All else goes the long way, which says what was wrong.
+// What most calls are, a small value without options, is tried first: it makes no parcel, and touches neither the table
+// nor a count where the channel is given by a ChannelID, or is that of the call before. All else goes the long way, which
+// says what was wrong.
 #include <cmath>
 #include <cstring>
 #include <string_view>
@@ -55,16 +56,21 @@ bool is_named(PyObject* key, std::string_view name) noexcept {
            std::memcmp(PyUnicode_1BYTE_DATA(key), name.data(), name.size()) == 0;
 }
 
-// The channel that was looked up last, where `cid` is its number: it saves the table's lock and the count, three atomic
-// operations. Borrowed, for as long as no Python code runs and nothing detaches. nullptr: look it up.
-AssociatedChannel* recent_channel(ModuleState& state, PyObject* cid) noexcept {
-    AssociatedChannel* const channel = state.recent.get();
-    if (!channel || !PyLong_CheckExact(cid)) return nullptr;
-    auto* const number = reinterpret_cast<PyLongObject*>(cid);
-    if (!PyUnstable_Long_IsCompact(number) || PyUnstable_Long_CompactValue(number) != channel->id()) {
-        return nullptr;
+// A ChannelID's channel, or the one that was looked up last, where `cid` is its number: it saves the table's lock and the
+// count, three atomic operations. Borrowed, for as long as no Python code runs and nothing detaches. nullptr: look it up.
+AssociatedChannel* known_channel(ModuleState& state, PyObject* cid) noexcept {
+    AssociatedChannel* channel = nullptr;
+    if (Py_TYPE(cid) == state.channel_id_type) {
+        channel = channel_of_id(cid);
+    } else if (PyLong_CheckExact(cid)) {
+        channel = state.recent.get();
+        auto* const number = reinterpret_cast<PyLongObject*>(cid);
+        if (channel &&
+            (!PyUnstable_Long_IsCompact(number) || PyUnstable_Long_CompactValue(number) != channel->id())) {
+            return nullptr;
+        }
     }
-    return channel->destroyed() ? nullptr : channel;
+    return channel && !channel->destroyed() ? channel : nullptr;
 }
 
 struct SendArguments {
@@ -202,36 +208,50 @@ PyObject* send_value(ModuleState& state, const SendArguments& a, bool as_buffer)
     }
 }
 
-// What most sends are: a small value, with no option but blocking=False, to the channel of the last one. True where it
-// went; false where nothing happened, and send_value() says why or waits.
-bool send_at_once(ModuleState& state, const SendArguments& a) {
-    if (a.blocking != Py_False || a.unbound_op || a.fallback || a.timeout) return false;
-    AssociatedChannel* const channel = recent_channel(state, a.cid);
-    if (!channel || channel->state() != State::kOpen) return false;
-    std::byte bytes[kSmallMax];
-    Parcel parcel;
-    parcel.data = bytes;
-    parcel.size = encode_small_at(a.obj, bytes);
-    if (parcel.size == 0) return false;
-    parcel.sender = state.interpreter->id();
-    parcel.unbound_op = static_cast<std::uint8_t>(channel->unbound_op());
-    if (channel->associate(parcel.sender, Direction::kSend) != Status::kOk) return false;
-    const Status status = channel->try_send(parcel, parcel.sender);
-    if (status == Status::kOkOwing) {
-        detached([keep = state.recent] { keep->settle(); });
-        return true;
+// What a bounded try could not do; `channel` is borrowed.
+void settle(AssociatedChannel& channel) {
+    channel.ref();
+    const auto keep = Ref<AssociatedChannel>::adopt(&channel);
+    detached([&] { keep->settle(); });
+}
+
+// Where the call is send(cid, obj, blocking=False), and obj small. True where it went; false where nothing happened, and
+// send_value() says why or waits.
+[[gnu::always_inline]] inline bool send_at_once(ModuleState& state, PyObject* const* args, Py_ssize_t nargs,
+                                                PyObject* kwnames) {
+    if (nargs != 2 || !kwnames || PyTuple_GET_SIZE(kwnames) != 1 || args[2] != Py_False ||
+        !is_named(PyTuple_GET_ITEM(kwnames, 0), "blocking")) {
+        return false;
     }
-    return status == Status::kOk;
+    AssociatedChannel* const channel = known_channel(state, args[0]);
+    if (!channel || channel->state() != State::kOpen) return false;
+    alignas(8) std::byte bytes[kSmallRoom];
+    const std::size_t size = put_small<false>(args[1], bytes);
+    if (size == 0) return false;
+    const std::int64_t interp = state.interpreter->id();
+    if (channel->associate(interp, Direction::kSend) != Status::kOk) return false;
+    const Status status = channel->try_send_short(bytes, static_cast<std::uint32_t>(size),
+                                                  static_cast<std::uint8_t>(channel->unbound_op()), interp);
+    if (status == Status::kOkOwing) settle(*channel);
+    return status != Status::kContended;
+}
+
+}  // namespace
+
+namespace {
+
+[[gnu::noinline]] PyObject* send_by_parcel(PyObject* module, PyObject* const* args, Py_ssize_t nargs,
+                                           PyObject* kwnames) {
+    SendArguments a;
+    return parse_send("channel_send", args, nargs, kwnames, a) ? send_value(*state_of(module), a, false)
+                                                               : nullptr;
 }
 
 }  // namespace
 
 PyObject* drop_in_send(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    SendArguments a;
-    if (!parse_send("channel_send", args, nargs, kwnames, a)) return nullptr;
-    ModuleState& state = *state_of(module);
-    if (send_at_once(state, a)) Py_RETURN_NONE;
-    return send_value(state, a, false);
+    if (send_at_once(*state_of(module), args, nargs, kwnames)) Py_RETURN_NONE;
+    return send_by_parcel(module, args, nargs, kwnames);
 }
 
 PyObject* drop_in_send_buffer(PyObject* module, PyObject* const* args, Py_ssize_t nargs,
@@ -246,41 +266,42 @@ PyObject* drop_in_send_buffer(PyObject* module, PyObject* const* args, Py_ssize_
 
 namespace {
 
+// Takes over both references, either of which may be nullptr with an exception set. A new reference, or likewise.
+inline PyObject* pair(PyObject* value, PyObject* unbound_op) {
+    PyObject* const both = value && unbound_op ? PyTuple_New(2) : nullptr;
+    if (both) {
+        PyTuple_SET_ITEM(both, 0, value);
+        PyTuple_SET_ITEM(both, 1, unbound_op);
+    } else {
+        Py_XDECREF(value);
+        Py_XDECREF(unbound_op);
+    }
+    return both;
+}
+
 // What recv() returns: the value, and None or what became of it. A new reference, or nullptr with an exception set.
 PyObject* received(ModuleState& state, Parcel& parcel) {
-    PyRef value;
-    PyRef unbound_op = PyRef::borrow(Py_None);
-    if (parcel.unbound) {
-        value = PyRef::borrow(Py_None);
-        unbound_op = PyRef(PyLong_FromLong(parcel.unbound_op));
-    } else {
-        value = PyRef(decode(state, parcel));
-    }
-    return value && unbound_op ? PyTuple_Pack(2, value.get(), unbound_op.get()) : nullptr;
+    return parcel.unbound ? pair(Py_NewRef(Py_None), PyLong_FromLong(parcel.unbound_op))
+                          : pair(decode(state, parcel), Py_NewRef(Py_None));
 }
 
-// An item that is there, from the channel of the last call. False where nothing happened.
-bool recv_at_once(ModuleState& state, PyObject* cid, Parcel& parcel, Scratch& scratch) {
-    AssociatedChannel* const channel = recent_channel(state, cid);
-    if (!channel || channel->state() == State::kClosed) return false;
-    if (channel->associate(state.interpreter->id(), Direction::kRecv) != Status::kOk) return false;
-    const Status status = channel->try_recv(parcel, scratch);
-    if (status == Status::kOkOwing) {
-        detached([keep = state.recent] { keep->settle(); });
-        return true;
+// A small item that is there. True where it was received, and `result` is a new reference, or nullptr with an exception
+// set; false where nothing happened.
+[[gnu::always_inline]] inline bool recv_at_once(ModuleState& state, PyObject* cid, PyObject*& result) {
+    AssociatedChannel* const channel = known_channel(state, cid);
+    if (!channel || channel->state() != State::kOpen ||
+        channel->associate(state.interpreter->id(), Direction::kRecv) != Status::kOk) {
+        return false;
     }
-    return status == Status::kOk;
+    ShortItem item;
+    if (channel->try_recv_short(item) != Status::kOk) return false;
+    result = pair(decode_short(state, item), Py_NewRef(Py_None));
+    return true;
 }
 
-}  // namespace
-
-PyObject* drop_in_recv(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+[[gnu::noinline]] PyObject* recv_by_parcel(PyObject* module, PyObject* const* args, Py_ssize_t nargs,
+                                           PyObject* kwnames) {
     ModuleState& state = *state_of(module);
-    Scratch scratch;
-    Parcel parcel;
-    if (nargs == 1 && !kwnames && recv_at_once(state, args[0], parcel, scratch)) {
-        return received(state, parcel);
-    }
     PyObject* cid = nargs > 0 ? args[0] : nullptr;
     PyObject* fallback_value = nargs > 1 ? args[1] : nullptr;
     if (nargs > 2) {
@@ -318,6 +339,8 @@ PyObject* drop_in_recv(PyObject* module, PyObject* const* args, Py_ssize_t nargs
     if (status == Status::kClosed) return raise_closed(state, parts.cid, kAlreadyClosed);
     if (status == Status::kNoMemory) return PyErr_NoMemory();
 
+    Scratch scratch;
+    Parcel parcel;
     status = blocking_recv(state, channel, parcel, scratch, 0, nullptr);
     switch (status) {
     case Status::kOk:
@@ -331,6 +354,14 @@ PyObject* drop_in_recv(PyObject* module, PyObject* const* args, Py_ssize_t nargs
         PyErr_Format(state.empty_error, "channel %lld is empty", static_cast<long long>(parts.cid));
         return nullptr;
     }
+}
+
+}  // namespace
+
+PyObject* drop_in_recv(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* result = nullptr;
+    if (nargs == 1 && !kwnames && recv_at_once(*state_of(module), args[0], result)) return result;
+    return recv_by_parcel(module, args, nargs, kwnames);
 }
 
 }  // namespace interpchannels

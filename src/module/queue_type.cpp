@@ -31,7 +31,7 @@ bool queue_ends(Context& context, PyObject* queue, PyRef& recv, PyRef& send) {
 PyObject* make_queue(Context& context, PyObject* recv, PyObject* send) {
     const auto& state = static_cast<ModuleState&>(context);
     if (!state.queue_of_ends) {
-        const PyRef imported(PyImport_ImportModule("interpchannels"));  // it calls set_queue_type()
+        const PyRef imported(PyImport_ImportModule("interpchannels._queue"));  // it calls set_queue_type()
         if (!imported) return nullptr;
         if (!state.queue_of_ends) {
             PyErr_SetString(PyExc_ImportError,

@@ -1,4 +1,7 @@
 // Sending and receiving one item through an end: where nobody has to wait, one lock and no detaching.
+//
+// Each call begins with the short way of a small value (send_short(), receive_short()), which makes no parcel. Where
+// that does not do, nothing has happened, and the long way does it, waits, or says what is wrong.
 #include "crossing/attachments.hpp"
 #include "crossing/decoder.hpp"
 #include "module/blocking.hpp"
@@ -89,6 +92,19 @@ Status encode_for(EndObject& self, PyObject* obj, Outgoing& out, Scratch& scratc
 
 namespace {
 
+// True where obj was sent.
+[[gnu::always_inline]] inline bool send_short(EndObject& self, PyObject* obj) {
+    if (self.handle.closed()) return false;
+    alignas(8) std::byte bytes[kSmallRoom];
+    const std::size_t size = put_small<false>(obj, bytes);
+    if (size == 0) return false;
+    CountedChannel& channel = self.handle.channel();
+    const Status status = channel.try_send_short(bytes, static_cast<std::uint32_t>(size),
+                                                 channel.unbound_op(), self.state->interpreter->id());
+    if (status == Status::kOkOwing) detached([&] { channel.settle(); });
+    return status != Status::kContended;
+}
+
 Status send_object(EndObject& self, PyObject* obj, Nanos deadline) {
     Scratch scratch;
     Outgoing out;
@@ -135,7 +151,10 @@ bool named(const char* function, std::initializer_list<const char*> names, PyObj
     return true;
 }
 
-PyObject* send_send(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+namespace {
+
+[[gnu::noinline]] PyObject* send_by_parcel(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                                           PyObject* kwnames) {
     PyObject* obj = nullptr;
     PyObject* timeout = nullptr;
     Nanos deadline = kNever;
@@ -149,6 +168,13 @@ PyObject* send_send(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
     const Status status = send_object(self_of(self), obj, deadline);
     if (status == Status::kOk) Py_RETURN_NONE;
     return status == Status::kInterrupted ? nullptr : raise_status(self_of(self), status, timeout);
+}
+
+}  // namespace
+
+PyObject* send_send(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    if (nargs == 1 && !kwnames && send_short(self_of(self), args[0])) Py_RETURN_NONE;
+    return send_by_parcel(self, args, nargs, kwnames);
 }
 
 PyObject* raise_full(EndObject& self) {
@@ -165,13 +191,22 @@ PyObject* raise_full(EndObject& self) {
     return nullptr;
 }
 
-PyObject* send_send_nowait(PyObject* self, PyObject* obj) {
+namespace {
+
+[[gnu::noinline]] PyObject* send_nowait_by_parcel(PyObject* self, PyObject* obj) {
     if (!check_open(self_of(self))) return nullptr;
     const Status status = send_object(self_of(self), obj, 0);
     if (status == Status::kOk) Py_RETURN_NONE;
     if (status == Status::kInterrupted) return nullptr;
     if (status == Status::kTimeout) return raise_full(self_of(self));
     return raise_status(self_of(self), status, nullptr);
+}
+
+}  // namespace
+
+PyObject* send_send_nowait(PyObject* self, PyObject* obj) {
+    if (send_short(self_of(self), obj)) Py_RETURN_NONE;
+    return send_nowait_by_parcel(self, obj);
 }
 
 // --- receiving ---
@@ -201,6 +236,15 @@ Status receive_parcel(EndObject& self, Parcel& parcel, Scratch& scratch, Nanos d
 
 namespace {
 
+// True where an item was received, and its value is `value`: a new reference, or nullptr with an exception set.
+[[gnu::always_inline]] inline bool receive_short(EndObject& self, PyObject*& value) {
+    ShortItem item;
+    if (self.handle.closed() || self.handle.channel().try_recv_short(item) != Status::kOk) return false;
+    self.handle.refresh_hint();
+    value = decode_short(*self.state, item);
+    return true;
+}
+
 PyObject* receive(EndObject& self, Nanos deadline, Status& status) {
     Scratch scratch;
     Parcel parcel;
@@ -209,9 +253,8 @@ PyObject* receive(EndObject& self, Nanos deadline, Status& status) {
     return value_of(self, parcel);
 }
 
-}  // namespace
-
-PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+[[gnu::noinline]] PyObject* recv_by_parcel(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                                           PyObject* kwnames) {
     PyObject* timeout = nullptr;
     Nanos deadline = kNever;
     if (nargs != 0 || kwnames) {
@@ -225,7 +268,8 @@ PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
     return raise_status(self_of(self), status, timeout);
 }
 
-PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+[[gnu::noinline]] PyObject* recv_nowait_by_parcel(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                                                  PyObject* kwnames) {
     PyObject* fallback = nullptr;
     if ((nargs != 0 || kwnames) &&
         !named("recv_nowait", {"default"}, args, nargs, kwnames, 0, {&fallback})) {
@@ -242,7 +286,7 @@ PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nar
     return nullptr;
 }
 
-PyObject* recv_next(PyObject* self) {
+[[gnu::noinline]] PyObject* next_by_parcel(PyObject* self) {
     // A handle that is closed, or an interpreter that ends, is no end of the iteration: what is still queued
     // would be lost without a word.
     Status status = Status::kCancelled;
@@ -251,6 +295,26 @@ PyObject* recv_next(PyObject* self) {
     if (status == Status::kClosed) return nullptr;  // closed and drained: the end of the iteration
     if (status == Status::kOk || status == Status::kInterrupted) return value;
     return raise_status(self_of(self), status, nullptr);
+}
+
+}  // namespace
+
+PyObject* recv_recv(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* value = nullptr;
+    if (nargs == 0 && !kwnames && receive_short(self_of(self), value)) return value;
+    return recv_by_parcel(self, args, nargs, kwnames);
+}
+
+PyObject* recv_recv_nowait(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* value = nullptr;
+    if (nargs <= 1 && !kwnames && receive_short(self_of(self), value)) return value;
+    return recv_nowait_by_parcel(self, args, nargs, kwnames);
+}
+
+PyObject* recv_next(PyObject* self) {
+    PyObject* value = nullptr;
+    if (receive_short(self_of(self), value)) return value;
+    return next_by_parcel(self);
 }
 
 }  // namespace interpchannels

@@ -95,6 +95,8 @@ PyObject* make_reactor(PyObject* module, PyObject*);
 // channel_id.cpp
 int add_channel_id_type(PyObject* module, ModuleState& state);
 PyObject* make_channel_id(Context& context, ChannelIdParts parts);
+// A ChannelID's channel, borrowed; nullptr where it was forced onto an id without one.
+AssociatedChannel* channel_of_id(PyObject* id) noexcept;
 // A channel argument: a ChannelID or an index. False with an exception set.
 bool channel_argument(ModuleState& state, PyObject* arg, ChannelIdParts& parts);
 

@@ -145,10 +145,47 @@ inline std::uint64_t value_of(const Parcel& parcel) {
     return value;
 }
 
+// A parcel's bytes where they can be read in whole words, as an encoder's can.
+struct ShortBytes {
+    explicit ShortBytes(const Parcel& parcel) { std::memcpy(bytes, parcel.data, parcel.size); }
+    static bool fit(const Parcel& parcel) {
+        return parcel.size > 0 && parcel.size <= sizeof bytes && !parcel.heap && !parcel.attachments;
+    }
+    alignas(8) std::byte bytes[136];
+};
+inline Status try_send_short(Channel& channel, Parcel& parcel, std::int64_t sender) {
+    const ShortBytes copy(parcel);
+    const Status status = channel.try_send_short(copy.bytes, static_cast<std::uint32_t>(parcel.size),
+                                                 parcel.unbound_op, sender);
+    if (status != Status::kContended) parcel.reset();
+    if (status != Status::kOkOwing) return status;
+    channel.settle();
+    return Status::kOk;
+}
+// An item that was received as a short one, as try_recv() gives it.
+inline void put_short(const ShortItem& item, Parcel& out, Scratch& scratch) {
+    std::memcpy(scratch.bytes, item.bytes, item.size);
+    out.data = scratch.bytes;
+    out.size = item.size;
+}
+inline Status try_recv_short(Channel& channel, Parcel& out, Scratch& scratch) {
+    ShortItem item;
+    const Status status = channel.try_recv_short(item);
+    if (status == Status::kOk) put_short(item, out, scratch);
+    return status;
+}
+// Every other call of a thread goes the short way first.
+inline bool short_first() {
+    thread_local bool is = false;
+    return std::exchange(is, !is);
+}
+
 // try_send and try_recv as a caller uses them: again while contended, settled where owing.
 inline Status send_now(Channel& channel, Parcel& parcel, std::int64_t sender = 1) {
     for (;;) {
-        const Status status = channel.try_send(parcel, sender);
+        Status status = Status::kContended;
+        if (short_first() && ShortBytes::fit(parcel)) status = try_send_short(channel, parcel, sender);
+        if (status == Status::kContended) status = channel.try_send(parcel, sender);
         if (status == Status::kContended) {
             std::this_thread::yield();
             continue;
@@ -164,7 +201,9 @@ inline Status send_now(Channel& channel, std::uint64_t value, std::int64_t sende
 }
 inline Status recv_now(Channel& channel, Parcel& out, Scratch& scratch) {
     for (;;) {
-        const Status status = channel.try_recv(out, scratch);
+        Status status = Status::kContended;
+        if (short_first()) status = try_recv_short(channel, out, scratch);
+        if (status == Status::kContended) status = channel.try_recv(out, scratch);
         if (status == Status::kContended) {
             std::this_thread::yield();
             continue;

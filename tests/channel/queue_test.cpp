@@ -10,7 +10,9 @@ namespace {
 
 using testing::Attachments;
 using testing::Message;
+using testing::put_short;
 using testing::rounds;
+using testing::ShortBytes;
 using testing::text_of;
 
 constexpr std::uint8_t kRemove = 1;
@@ -386,13 +388,25 @@ TEST(Queue, RandomOperationsMatchADeque) {
                     message.parcel.sender = e.sender;
                     message.parcel.unbound_op = e.op;
                     message.parcel.attachments = attachments.chain(e.attachments);
-                    ASSERT_TRUE(queue.append(message.parcel));
+                    if (ShortBytes::fit(message.parcel) && below(2) == 0) {
+                        const ShortBytes copy(message.parcel);
+                        ASSERT_TRUE(queue.append_short(copy.bytes, size, e.op, e.sender));
+                    } else {
+                        ASSERT_TRUE(queue.append(message.parcel));
+                    }
                     model.push_back(std::move(e));
                     ++published;
                 } else {
                     Parcel out;
                     Scratch scratch;
-                    ASSERT_EQ(queue.take(out, scratch), !model.empty());
+                    ShortItem item;
+                    if (below(2) == 0 && queue.take_short(item)) {
+                        put_short(item, out, scratch);
+                        ASSERT_FALSE(model.empty());
+                        out.unbound_op = model.front().op;  // which it does not say
+                    } else {
+                        ASSERT_EQ(queue.take(out, scratch), !model.empty());
+                    }
                     if (model.empty()) continue;
                     const Expected& e = model.front();
                     ASSERT_EQ(text_of(out), e.text);
@@ -427,8 +441,14 @@ TEST(Queue, ProducerAndConsumerRunAtOnce) {
             std::string text = std::to_string(i);
             text.resize(text.size() + random() % (i % 1000 == 0 ? 5'000 : 40), '.');
             Message message(std::move(text));
-            SpinGuard guard(queue.send_lock);
-            queue.append(message.parcel);
+            if (ShortBytes::fit(message.parcel) && random() % 2) {
+                const ShortBytes copy(message.parcel);
+                SpinGuard guard(queue.send_lock);
+                queue.append_short(copy.bytes, static_cast<std::uint32_t>(message.parcel.size), 0, -1);
+            } else {
+                SpinGuard guard(queue.send_lock);
+                queue.append(message.parcel);
+            }
         }
     });
     int wrong = 0;
@@ -437,8 +457,14 @@ TEST(Queue, ProducerAndConsumerRunAtOnce) {
         Scratch scratch;
         bool took = false;
         {
+            ShortItem item;
             SpinGuard guard(queue.recv_lock);
-            took = queue.take(out, scratch);
+            took = i % 2 && queue.take_short(item);
+            if (took) {
+                put_short(item, out, scratch);
+            } else {
+                took = queue.take(out, scratch);
+            }
         }
         if (!took) {
             std::this_thread::yield();

@@ -18,6 +18,7 @@ from interpchannels import (
     ChannelFullError,
     NotShareableError,
     _interpchannels,
+    _worker,
     create,
     select,
     spawn,
@@ -589,7 +590,7 @@ def test_spawn_without_a_thread(wrapped, monkeypatch):
 
 def test_spawn_of_a_worker_that_never_takes_its_task(wrapped, monkeypatch):
     value, _, check = wrapped
-    monkeypatch.setattr(interpchannels._worker, "_BOOT", "raise OSError('no way'){path!r:.0}")
+    monkeypatch.setattr(_worker, "_BOOT", "raise OSError('no way'){path!r:.0}")
     worker = spawn(mark_of, value)
     with pytest.raises(interpchannels.RemoteError, match="no way"):
         worker.result()

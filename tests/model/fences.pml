@@ -6,8 +6,8 @@
  * Stands for: the pairs of docs/architecture.md, "Waiting".
  *  1. Channel::recv, which links and looks at the queue, holding both locks, and try_send, which publishes, holding the
  *     send lock, and looks at receivers_count_ after it has released it. No fence: the lock orders them.
- *  2. Offer::step, which links and looks for a place, holding the send lock, and recv_locked, which makes one, holding
- *     the receive lock, and looks at offers_count_. A fence on both sides.
+ *  2. Offer::step, which links and looks for a place, holding both locks, and recv_locked, which looks at offers_count_
+ *     and makes a place, holding the receive lock. No fence: as above.
  *  3. A wait that arms its word anew while it is in its group (Offer::wait, recv, Select::wait) and looks whether that
  *     has ended, and WaitGroup::end and wake_all. A fence on both sides.
  *
@@ -16,8 +16,8 @@
  * what it has in its own buffer. C++ allows more than this memory does; what it allows beyond is excluded by acquire and
  * release, which are at each place in the code and are not modelled.
  *
- * Property: nobody sleeps when the other side has come and gone. Faults: LINK_WITHOUT_SEND_LOCK in pair 1;
- * DROP_SLEEPER_FENCE, and DROP_WAKER_FENCE in pair 2 (in pair 3 the waker takes a lock, which on this memory is a fence).
+ * Property: nobody sleeps when the other side has come and gone. Faults: LINK_WITHOUT_SIDE_LOCK in pairs 1
+ * and 2; DROP_SLEEPER_FENCE in pair 3 (where the waker takes a lock, which on this memory is a fence).
  */
 #ifndef PAIR
 #define PAIR 1
@@ -33,14 +33,29 @@
 #define WAITING 0
 #define WOKEN 1
 #define PARKED 2
-byte memory[5];
+#define NO_LOCK 5 /* which is always free */
+byte memory[6];
 
 chan buffer0 = [4] of { byte, byte };
 chan buffer1 = [4] of { byte, byte };
 bool asleep;
 
-#define LOCK(buffer, l) atomic { empty(buffer) && memory[l] == 0 -> memory[l] = 1 }
+#define LOCK(buffer, l) atomic { empty(buffer) && (memory[l] == 0 || l == NO_LOCK) -> memory[l] = 1 }
 #define UNLOCK(buffer, l) buffer!l, 0
+
+/* What a sleeper of the pairs 1 and 2 takes. */
+#ifdef LINK_WITHOUT_SIDE_LOCK
+#define SIDE NO_LOCK
+#else
+#define SIDE SIDE_LOCK
+#endif
+#if PAIR == 1
+#define RECV_LOCK LIST_LOCK
+#define SEND_LOCK SIDE
+#else
+#define RECV_LOCK SIDE
+#define SEND_LOCK LIST_LOCK
+#endif
 
 active proctype Buffer0()
 {
@@ -62,25 +77,14 @@ end:
 active proctype Sleeper()
 {
     byte seen;
-#if PAIR == 1
-    LOCK(buffer0, LIST_LOCK);
-#ifndef LINK_WITHOUT_SEND_LOCK
-    LOCK(buffer0, SIDE_LOCK);
-#endif
+#if PAIR != 3
+    /* The receive lock comes first. */
+    LOCK(buffer0, RECV_LOCK);
+    LOCK(buffer0, SEND_LOCK);
     buffer0!LISTED, 1;
     seen = memory[CAME];
-#ifndef LINK_WITHOUT_SEND_LOCK
-    UNLOCK(buffer0, SIDE_LOCK);
-#endif
-    UNLOCK(buffer0, LIST_LOCK);
-#elif PAIR == 2
-    LOCK(buffer0, LIST_LOCK);
-    buffer0!LISTED, 1;
-#ifndef DROP_SLEEPER_FENCE
-    empty(buffer0);
-#endif
-    seen = memory[CAME];
-    UNLOCK(buffer0, LIST_LOCK);
+    UNLOCK(buffer0, SEND_LOCK);
+    UNLOCK(buffer0, RECV_LOCK);
 #else
     /* It is in the group from the wait before, woken for something else, and arms its word under its channel's lock. */
     LOCK(buffer0, SIDE_LOCK);
@@ -124,13 +128,9 @@ active proctype Waker()
     UNLOCK(buffer1, SIDE_LOCK);
     seen = memory[LISTED];
 #elif PAIR == 2
-    /* It looks while it still holds its lock. */
     LOCK(buffer1, SIDE_LOCK);
-    buffer1!CAME, 1;
-#ifndef DROP_WAKER_FENCE
-    empty(buffer1);
-#endif
     seen = memory[LISTED];
+    buffer1!CAME, 1;
 #else
     LOCK(buffer1, LIST_LOCK);
     buffer1!CAME, 1;

@@ -2,7 +2,7 @@
  * The waiting protocol of a channel: register, look again, park, be woken after the unlock, close, time out, cancel,
  * the end of an interpreter. Receivers wait for items, senders for places.
  *
- * Stands for (channel.cpp unless said otherwise): recv, recv_locked, promote_locked, try_send, wake_receivers,
+ * Stands for (channel.cpp unless said otherwise): recv, try_recv_batch, recv_locked, promote_locked, try_send, wake_receivers,
  * wake_one_locked, tell_receivers, settle, close_sends, close_now, wake_all, mark_receivers; Offer::step, look_locked,
  * wait, withdraw (offer.cpp); blocking_send (module/blocking.cpp); LinkList, mark_wave, WaitGroup (waiter.hpp).
  *
@@ -15,7 +15,7 @@
  *
  * Properties, and the faults that show that they are checked:
  *  - At rest nobody sleeps for whom there is an item, a place, or a reason to leave (no lost wake-up): DROP_RECHECK,
- *    DROP_PLACE_RECHECK, DROP_LOOK_AT_LIMIT, DROP_SETTLE, DROP_TELL, DROP_CLOSE_WAKE, DROP_LEAVE_RECHECK, DROP_UNPARK,
+ *    LINK_WITHOUT_RECV_LOCK, DROP_LOOK_AT_LIMIT, DROP_SETTLE, DROP_TELL, DROP_CLOSE_WAKE, DROP_LEAVE_RECHECK, DROP_UNPARK,
  *    PARK_WITHOUT_COMPARING.
  *  - Nothing is unparked while a lock is held: WAKE_BEFORE_UNLOCK. Nothing of a waiter is touched when its call is
  *    over: MARK_AFTER_UNLOCK.
@@ -258,12 +258,20 @@ inline recv_locked()
                 fi;
                 promote_locked()
             }
+        :: atomic {
+                /* try_recv_batch(), which did not get the send lock in a bounded try, and owes the move */
+                saw_offers != 0 && published != gone ->
+                note_received(queue[gone]);
+                gone++;
+                status = OK;
+                owes = true
+            }
         :: else ->
 #ifdef RECEIVE_UNLOCKED
             if
             :: published != gone -> other = queue[gone]; note_received(other); gone++; status = OK
             :: else -> status = WOULD_BLOCK
-            fi;
+            fi
 #else
             atomic {
                 if
@@ -272,11 +280,6 @@ inline recv_locked()
                 fi
             }
 #endif
-            if
-            :: status == OK && offers != 0 -> /* a place was made, then look for offers */
-                atomic { !send_lock -> promote_locked() }
-            :: else
-            fi
         fi;
         if
         :: status == WOULD_BLOCK && saw_closed -> status = CLOSED
@@ -315,7 +318,7 @@ proctype Receiver(byte me; bool limited; byte calls)
 {
     OWN_STATE;
     byte moved_in = 0, count = 0, late = 0, saw_offers = 0;
-    bool saw_closed = false, saw_closed_now = false;
+    bool saw_closed = false, saw_closed_now = false, owes = false;
     alive[me] = true;
 look:
     atomic { status = OK; decide_to_leave(me) }
@@ -370,6 +373,10 @@ look:
     moved_in = 0;
 #endif
     tell_receivers();
+    if
+    :: owes -> owes = false; settle()
+    :: else
+    fi;
     if
     :: status != WOULD_BLOCK -> goto returned
     :: else
@@ -440,7 +447,7 @@ proctype Sender(byte me; bool limited; byte item; byte last)
 {
     OWN_STATE;
     byte moved_in = 0, count = 0, late = 0;
-    bool was_sent = false;
+    bool was_sent = false, stands = false;
 next_item:
     /* try_send(), attached. */
     atomic {
@@ -487,6 +494,12 @@ wait:
     woken = OK;
 step:
     decide_to_leave(me);
+#ifndef LINK_WITHOUT_RECV_LOCK
+    if
+    :: !stands -> atomic { TAKE(recv_lock) } /* to stand up takes both */
+    :: else
+    fi;
+#endif
     atomic {
         TAKE(send_lock);
         was_sent = sent[me];
@@ -505,9 +518,6 @@ step:
     atomic { insert(me); offers++ }
     atomic {
         skip;
-#ifndef DROP_PLACE_RECHECK
-        look_locked(me); /* linked, then look for a place */
-#endif
 looked:
         if
         :: status == WOULD_BLOCK && leave == OK -> word[me] = WAITING
@@ -524,6 +534,13 @@ looked:
         :: else
         fi;
         was_sent = false;
+#ifndef LINK_WITHOUT_RECV_LOCK
+        if
+        :: !stands -> RELEASE(recv_lock)
+        :: else
+        fi;
+#endif
+        stands = linked[me];
         RELEASE(send_lock)
     }
     tell_receivers();
@@ -538,6 +555,7 @@ looked:
                 :: linked[me] -> unlink_offer(me)
                 :: else
                 fi;
+                stands = false;
                 if
                 :: sent[me] -> status = OK
                 :: else
