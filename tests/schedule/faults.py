@@ -149,49 +149,47 @@ FAULTS = [
         "channel.cpp",
         "a place",
         "a sender sleeps, and there is a place",
-        (
-            (
-                "        if (!lock_sends()) return Status::kOkOwing;\n        moved_in += promote_locked(wakes);\n",
-                "        if (!lock_sends()) return Status::kOkOwing;\n",
-            ),
-        ),
+        (("        if (capacity_ != kUnbounded) moved_in += promote_locked(wakes);\n", ""),),
     ),
     Fault(
-        "DROP_PLACE_RECHECK",
+        "OFFER_LINKS_WITH_ONE_LOCK",
         "offer.cpp",
         "a place",
         "a sender sleeps, and there is a place",
+        (("bool both = c.capacity_ == 0 || !stands_;", "bool both = c.capacity_ == 0;"),),
+    ),
+    Fault(
+        "SHORT_SEND_TELLS_NOBODY",
+        "channel.hpp",
+        "send, recv, short",
+        "a receiver sleeps, and there is an item",
         (
             (
-                "        std::atomic_thread_fence(std::memory_order_seq_cst);\n        status = look_locked(wakes);\n",
-                "",
+                "    // Relaxed: as in try_send().\n"
+                "    if (receivers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;\n"
+                "    return wake_receivers<true>(1) ? Status::kOk : Status::kOkOwing;\n",
+                "    return Status::kOk;\n",
             ),
         ),
     ),
     Fault(
-        "DROP_OFFER_FENCE",
-        "offer.cpp",
-        "a place",
+        "SHORT_RECV_TAKES_A_PLACE",
+        "channel.hpp",
+        "a place, short",
         "a sender sleeps, and there is a place",
         (
             (
-                "        std::atomic_thread_fence(std::memory_order_seq_cst);\n        status = look_locked(wakes);\n",
-                "        status = look_locked(wakes);\n",
+                "                       offers_count_.load(std::memory_order_relaxed) == 0 && queue_.take_short(out);",
+                "                       queue_.take_short(out);",
             ),
         ),
     ),
     Fault(
-        "DROP_PLACE_FENCE",
-        "channel.cpp",
-        "a place",
-        "a sender sleeps, and there is a place",
-        (
-            (
-                "        std::atomic_thread_fence(std::memory_order_seq_cst);\n"
-                "        if (offers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;\n",
-                "        if (offers_count_.load(std::memory_order_relaxed) == 0) return Status::kOk;\n",
-            ),
-        ),
+        "SHORT_RECV_OF_A_TOMBSTONE",
+        "queue.hpp",
+        "clear, recv",
+        "an item is not what was sent",
+        (("(header.flags & ~std::uint32_t{kHasSender}) != 0 || ", ""),),
     ),
     Fault(
         "PARK_BLINDLY",

@@ -39,6 +39,7 @@ public:
         accepted_[number] = true;
     }
     void receive(const Parcel& parcel) noexcept {
+        expect(parcel.size != 0, "an item is not what was sent");
         const int number = static_cast<int>(parcel.data[0]) / 16;
         const Message sent(number, parcel.size);
         expect(::std::memcmp(parcel.data, sent.bytes, parcel.size) == 0, "an item is not what was sent");
@@ -69,11 +70,14 @@ private:
     int last_ = -1;
 };
 
-// As module/blocking.cpp. After an interruption it either comes back or gives up.
+// As the module: the short way first, where it is asked for, then blocking.cpp. After an interruption it either comes
+// back or gives up.
 inline Status send(Channel& channel, Account& account, int number, const WaitFor& wait = {},
-                   std::size_t size = 8) noexcept {
+                   std::size_t size = 8, bool is_short = false) noexcept {
     Message message(number, size);
-    Status status = channel.try_send(message.parcel, 1);
+    Status status = Status::kContended;
+    if (is_short) status = channel.try_send_short(message.bytes, static_cast<std::uint32_t>(size), 0, 1);
+    if (status == Status::kContended) status = channel.try_send(message.parcel, 1);
     if (status == Status::kOkOwing) {
         channel.settle();
         status = Status::kOk;
@@ -99,6 +103,21 @@ inline Status recv(Channel& channel, Account& account, const WaitFor& wait = {})
     } while (status == Status::kInterrupted && ::schedule::choose(2) == 0);
     if (status == Status::kOk) account.receive(parcel);
     return status;
+}
+
+inline Status send_short(Channel& channel, Account& account, int number) noexcept {
+    return send(channel, account, number, {}, 8, true);
+}
+
+// Likewise.
+inline Status recv_short(Channel& channel, Account& account) noexcept {
+    ShortItem item;
+    if (channel.try_recv_short(item) != Status::kOk) return recv(channel, account);
+    Parcel parcel;
+    parcel.data = item.bytes;
+    parcel.size = item.size;
+    account.receive(parcel);
+    return Status::kOk;
 }
 
 // One that does not wait.

@@ -27,6 +27,27 @@ void send_and_recv() {
     at_end(account, channel);
 }
 
+// The same the short way.
+template <std::int64_t kCapacity>
+void send_and_recv_short() {
+    Channel channel(kCapacity);
+    Account account;
+    auto sender = [&] {
+        send_short(channel, account, 0);
+        send_short(channel, account, 1);
+    };
+    auto receiver = [&] {
+        recv_short(channel, account);
+        recv_short(channel, account);
+    };
+    auto rest = [&] { at_rest(channel, account); };
+    go("sender", sender);
+    go("receiver", receiver);
+    run(rest);
+    expect(account.received() == 2, "two were sent, and both ended without them");
+    at_end(account, channel);
+}
+
 // One item only: for a search without bounds.
 template <std::int64_t kCapacity>
 void send_and_recv_one() {
@@ -43,12 +64,13 @@ void send_and_recv_one() {
 }
 
 // The channel is full, and a receiver makes one place.
+template <bool kShort>
 void send_and_make_place() {
     Channel channel(1);
     Account account;
     send(channel, account, 0);
-    auto sender = [&] { send(channel, account, 1); };
-    auto receiver = [&] { recv(channel, account); };
+    auto sender = [&] { kShort ? send_short(channel, account, 1) : send(channel, account, 1); };
+    auto receiver = [&] { kShort ? recv_short(channel, account) : recv(channel, account); };
     auto rest = [&] { at_rest(channel, account); };
     go("sender", sender);
     go("receiver", receiver);
@@ -264,7 +286,7 @@ void clear_and_recv() {
     }
     auto clearer = [&] { channel.clear_sender(1, 1); };
     auto receiver = [&] {
-        recv(channel, account);
+        recv_short(channel, account);
         recv(channel, account, limited());
     };
     auto sender = [&] { send(channel, account, 3); };
@@ -329,7 +351,10 @@ extern const Scene kWaiting[] = {
     {"one item", send_and_recv_one<kUnbounded>, {kOrders, kTwo}, {kBuffers}},
     {"one item, capacity 1", send_and_recv_one<1>, {kOrders, kTwo}, {kBuffers}},
     {"one item, capacity 0", send_and_recv_one<0>, {kOrders, kTwo}, {kBuffers}},
-    {"a place", send_and_make_place, {kOrders, kTwo}, {kBuffers}},
+    {"a place", send_and_make_place<false>, {kOrders, kTwo}, {kBuffers}},
+    {"a place, short", send_and_make_place<true>, {kOrders, kTwo}, {kBuffers}},
+    {"send, recv, short", send_and_recv_short<kUnbounded>, {kOrders, kTwo}, {kThree}},
+    {"send, recv, short, capacity 1", send_and_recv_short<1>, {kOrders, kTwo}, {kThree}},
     {"send, recv", send_and_recv<kUnbounded>, {kOrders, kTwo}, {kThree}},
     {"send, recv, capacity 1", send_and_recv<1>, {kOrders, kTwo}, {kThree}},
     {"send, recv, capacity 0", send_and_recv<0>, {kOrders, kTwo}, {kBuffers}},
