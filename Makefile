@@ -28,14 +28,14 @@ RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),LD_PRELOAD="$$($${C
 CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo bench bench-peers counts test venv engine-tests pytest conformance model fuzz lint lint-venv format wheel clean
+.PHONY: help build demo bench bench-peers counts test venv engine-tests pytest conformance model schedule fuzz lint lint-venv format wheel clean
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  PYTHON=…  the CPython: a path, or a version such as 3.12 (default: the newest here)'
 	@echo '  PRESET=…  a preset of CMakePresets.json (default: release)'
-	@echo '  ARGS=…    for demo, bench, bench-peers, counts and conformance;  PYTEST_ARGS=…  for test and pytest'
+	@echo '  ARGS=…    for demo, bench, bench-peers, counts, conformance, model and schedule;  PYTEST_ARGS=…  for test and pytest'
 
 build:  ## the importable package, in build/<python>-<preset>/python
 	@$(CONFIGURE) >/dev/null
@@ -80,6 +80,9 @@ conformance: build  ## CPython's own tests of _interpchannels, on our module
 model:  ## the waiting protocols as models, checked by spin, with planted faults (ARGS=waiting: one of them)
 	@tools/need-spin
 	@'$(PY)' tests/model/run --jobs $(JOBS) $(ARGS)
+
+schedule:  ## the engine's source under a deterministic scheduler, with planted faults (ARGS=--more: further)
+	@'$(PY)' tests/schedule/run --jobs $(JOBS) $(ARGS)
 
 fuzz: PRESET = fuzz
 fuzz:  ## libFuzzer's targets, FUZZ_SECONDS=60 each (0: the corpus alone; ARGS=decode: one of them)

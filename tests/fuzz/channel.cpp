@@ -295,7 +295,17 @@ private:
         const int c = which();
         Message message;
         fill(message);
-        Status status = channels_[c]->try_send(message.parcel, message.item.sender);
+        Status status = Status::kContended;
+        const Parcel& parcel = message.parcel;
+        if (values_ % 2 != 0 && parcel.size <= ShortItem::kMax && !parcel.attachments) {
+            alignas(8) std::byte bytes[ShortItem::kMax] = {};  // whole words
+            std::memcpy(bytes, parcel.data, parcel.size);
+            status = channels_[c]->try_send_short(bytes, static_cast<std::uint32_t>(parcel.size),
+                                                  parcel.unbound_op, parcel.sender);
+        }
+        if (status == Status::kContended) {
+            status = channels_[c]->try_send(message.parcel, message.item.sender);
+        }
         EXPECT(status != Status::kContended);
         settle_if_owing(*channels_[c], status);
         EXPECT(status == models_[c].send(message.item));
@@ -312,8 +322,16 @@ private:
             status = channels_[c]->recv(out, scratch, wait);
             if (status == Status::kTimeout) status = Status::kWouldBlock;
         } else {
-            status = channels_[c]->try_recv(out, scratch);
-            settle_if_owing(*channels_[c], status);
+            ShortItem taken;
+            status = values_ % 2 != 0 ? channels_[c]->try_recv_short(taken) : Status::kContended;
+            if (status == Status::kOk) {
+                std::memcpy(scratch.bytes, taken.bytes, taken.size);
+                out.data = scratch.bytes;
+                out.size = taken.size;
+            } else {
+                status = channels_[c]->try_recv(out, scratch);
+                settle_if_owing(*channels_[c], status);
+            }
         }
         Item item;
         EXPECT(status == models_[c].recv(item));
