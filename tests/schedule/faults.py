@@ -89,17 +89,22 @@ FAULTS = [
         "a receiver sleeps, and there is an item",
         (
             (
-                "            me.delivered ? Status::kOk : recv_locked",
-                "            me.delivered ? Status::kOk : leave != Status::kOk ? Status::kWouldBlock : recv_locked",
+                "                            : recv_locked<SendLock::kTake>",
+                "                            : leave != Status::kOk ? Status::kWouldBlock : recv_locked<SendLock::kTake>",
             ),
         ),
     ),
     Fault(
         "DROP_DELIVERED_LOOK",
         "channel.cpp",
-        "one item, capacity 0",
-        "one was sent, and both ended without it",
-        (("            me.delivered ? Status::kOk : recv_locked", "            recv_locked"),),
+        "limit, recv, capacity 0",
+        "one was sent, and not received",
+        (
+            (
+                "        Status status = me.delivered.load(std::memory_order_relaxed)",
+                "        Status status = false",
+            ),
+        ),
     ),
     Fault(
         "DROP_UNLINK",
@@ -216,11 +221,35 @@ FAULTS = [
         "WITHDRAW_BLINDLY",
         "offer.cpp",
         "limit, send, capacity 0",
-        "an item was received that was refused",
+        "an item is not what was sent",
         (
             (
-                "    if (sent_) return Status::kOk;\n",
-                "    if (sent_ && linked) return Status::kOk;\n",
+                "    if (sent_.load(std::memory_order_relaxed)) return",
+                "    if (sent_.load(std::memory_order_relaxed) && linked) return",
+            ),
+        ),
+    ),
+    Fault(
+        "SENT_BEFORE_MARK",
+        "channel.cpp",
+        "limit, send, capacity 0",
+        "whose life is over",
+        (
+            (
+                "    wakes.add(*offer.who);\n    offer.sent_.store(true, std::memory_order_release);",
+                "    offer.sent_.store(true, std::memory_order_release);\n    wakes.add(*offer.who);",
+            ),
+        ),
+    ),
+    Fault(
+        "DELIVERED_BEFORE_MARK",
+        "channel.cpp",
+        "limit, recv, capacity 0",
+        "whose life is over",
+        (
+            (
+                "        wakes.add(*receiver.who);\n        receiver.delivered.store(true, std::memory_order_release);",
+                "        receiver.delivered.store(true, std::memory_order_release);\n        wakes.add(*receiver.who);",
             ),
         ),
     ),
