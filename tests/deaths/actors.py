@@ -159,7 +159,8 @@ class Actor:
             if self.tidy:
                 self.kept.clear()
                 for end in self.ends:
-                    end.close()
+                    if self.how != "drop_in":
+                        end.close()
                 self.ends = ()
             self.log(DONE, self.who, self.cell << 24)
 
@@ -402,6 +403,40 @@ class Actor:
                         return
 
         self.run_tasks(run)
+
+    # --- the drop-in's, by a ChannelID; only its send can block ---
+
+    def send_drop_in(self):
+        (cid,) = self.ends
+        while self.next < self.count:
+            item, value = self.begin()
+            blocking = self.random() < 0.7
+            timeout = 0.0005 if blocking and self.random() < 0.3 else None
+            try:
+                channels.send(cid, value, blocking=blocking, timeout=timeout)
+            except (ChannelClosedError, *NOT_NOW) as error:
+                self.refused(item, value, error)
+                if self.is_over(error):
+                    return
+            else:
+                self.sent(item, value)
+
+    def recv_drop_in(self):
+        """Take what comes, for as long as something does."""
+        (cid,) = self.ends
+        idle = 0
+        while self.count > 0 and idle < 100:
+            value, unbound = channels.recv(cid, None)
+            if unbound is not None:
+                self.log(UNBOUND, self.who, self.cell << 24)
+            elif value is None:
+                idle += 1
+                time.sleep(0.0001)
+                continue
+            else:
+                self.got(value)
+            idle = 0
+            self.count -= 1
 
     # --- a Worker, whose arguments and whose result are items as well ---
 

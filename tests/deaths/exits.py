@@ -56,7 +56,7 @@ def play(seed: int, number: int, path: str) -> None:
         # In an interpreter that is ended while the process ends, or is left to the exit; or in a Worker.
         if draw.random() < 0.4:
             interp = support.create_interpreter()
-            support.run_in(interp, rounds.boot_code(draw))
+            support.run_in(interp, round.boot_code())
             support.run_in(interp, rounds.LIVE, {"plan": round.plan(home)})
             if not LEFT_TO_THE_EXIT or draw.random() < 0.5:
                 killer = threading.Thread(target=kill, args=(interp, draw.random() * 0.02))

@@ -23,8 +23,9 @@ import interpchannels
 import support
 from deaths import actors
 from deaths.account import BEGUN, DONE, KILL, Ledger, Record, Rules, faults
+from interpchannels import _interpchannels as channels
 
-OPERATIONS = ("send", "recv", "select", "async", "move", "spawn")
+OPERATIONS = ("send", "recv", "select", "async", "move", "spawn", "drop_in")
 
 SENDS = ("plain", "plain", "timeout", "nowait", "many", "select")
 RECEIVES = ("plain", "plain", "timeout", "nowait", "many", "iterate", "into", "select")
@@ -43,9 +44,10 @@ sys.modules["interpchannels"] = package
 LIVE = "from deaths import actors; actors.live(plan)"
 
 
-def boot_code(draw: random.Random) -> str:
+def boot_code(draw: random.Random, *, whole: bool = False) -> str:
+    """Return what an interpreter runs first. whole: it needs more than the extension."""
     path = [str(support.TESTS)] + [p for p in support.search_path() if p != str(support.TESTS)]
-    if draw.random() < 0.05:  # the whole package
+    if whole or draw.random() < 0.05:
         return f"import sys; sys.path[:] = {path!r}\nimport interpchannels"
     return BARE.format(path=path, package=list(interpchannels.__path__))
 
@@ -79,6 +81,9 @@ class Cell:
         if raw:
             self.payloads = ("raw",)
 
+        if operation == "drop_in":
+            self.add_drop_in(side)
+            return
         lanes = 2 if operation == "select" else 1
         unbound = draw.choice(UNBOUND) if draw.random() < 0.12 else None
         self.orphan = side == "recv" and unbound is None and draw.random() < 0.4
@@ -103,6 +108,23 @@ class Cell:
                 self.add("send", self.somewhere(), None)
         if (side == "send" and draw.random() < 0.8) or (not self.orphan and draw.random() < 0.3):
             self.add("recv", None if draw.random() < 0.8 else self.home, None)
+
+    def add_drop_in(self, side: str) -> None:
+        """A channel of the drop-in's: who is here receives from it, which keeps it open."""
+        self.payloads = ("small", "loan", "text")
+        self.orphan = self.shut = False
+        self.unbound = self.draw.choice(UNBOUND)
+        cid = channels.create({"UNBOUND_REMOVE": 1, "UNBOUND_ERROR": 2, "UNBOUND": 3}[self.unbound])
+        channels.recv(cid, None)
+        self.lines = [(cid, cid)]
+        for role in ("send", "recv"):
+            if side in (role, "both") or role == "send":
+                home = self.home if side in (role, "both") else None
+                if home is not None:
+                    self.dying.append(self.who)
+                count = self.draw.choice((3, 10, 40))
+                payload = self.draw.choice(self.payloads)
+                self.add_spec(role, home, "drop_in", (cid,), payload, count)
 
     def somewhere(self) -> int | None:
         return self.draw.choice((None, None, None, *self.homes))
@@ -143,12 +165,11 @@ class Cell:
         tidy = self.draw.random() < 0.5 or (home is None and how == "async")
         seed = self.draw.randrange(2**32)
         spec = (role, self.number, who, how, ends, payload, count, seed, tidy)
-        if (
-            home is None
-        ):  # who is here closes what it has; what crosses is a handle of its own anyway
-            spec = (*spec[:4], tuple(end.clone() for end in ends), *spec[5:])
-        else:
+        if home is not None:
             self.mortal.add(who)
+        elif how != "drop_in":
+            # Who is here closes what it has; what crosses is a handle of its own anyway.
+            spec = (*spec[:4], tuple(end.clone() for end in ends), *spec[5:])
         self.actors.append((home, spec))
         return spec
 
@@ -232,7 +253,7 @@ class Round:
                 False,
             )
             self.plans[cell.home].append(spec)
-        if cell.home is None:
+        if cell.home is None or operation == "drop_in":
             return
         if draw.random() < 0.2:
             payload = cell.payloads[0]
@@ -265,13 +286,15 @@ class Round:
         calls = self.start_here() if here_first else []
         unborn = draw.random() < 0.03  # it ends before it has taken its plan
         for home, interp in enumerate(interpreters):
-            support.run_in(interp, boot_code(draw))
+            support.run_in(interp, self.boot_code())
             plan = self.plan(home)
             support.run_in(interp, "plan" if unborn else LIVE, {"plan": plan})
             del plan
         if not here_first:
             calls = self.start_here()
-        ids = [recv.id for cell in self.cells for recv, _ in cell.lines]
+        ids = [
+            recv.id for cell in self.cells if cell.operation != "drop_in" for recv, _ in cell.lines
+        ]
         kept, shut = self.let_go()
 
         killers = [
@@ -293,6 +316,13 @@ class Round:
         del calls
         self.check(ids)
         return self.found
+
+    def boot_code(self) -> str:
+        # UNBOUND is an object of the package's.
+        whole = any(
+            cell.unbound == "UNBOUND" and cell.operation != "drop_in" for cell in self.cells
+        )
+        return boot_code(self.draw, whole=whole)
 
     def plan(self, home: int) -> Any:
         """Return a channel that holds what the interpreter of that home is to do."""
@@ -321,7 +351,8 @@ class Round:
 
     def drain(self, number: int, recv: Any) -> None:
         """Receive what is left, until the last sender is gone."""
-        spec = ("recv", number, 255, "plain", (recv,), "", 2**30, 0, True)
+        how = "plain" if isinstance(recv, interpchannels.RecvChannel) else "drop_in"
+        spec = ("recv", number, 255, how, (recv,), "", 2**30, 0, True)
         actor = actors.Actor(self.ledger.fd, spec)
         actor.late = 0
         actor()
