@@ -45,9 +45,15 @@ def test_a_hang_is_found():
 
 
 def test_growing_memory_is_found():
-    grows = [(float(10 * n), 100.0 + 20 * n, 10.0 * n) for n in range(12)]
-    assert soak.faults_of_memory(grows)
+    def memory(grows, leaves, goes_up_and_down=40):
+        return [
+            (10.0 * n, 100.0 + grows * n + (n * 7 % 3) * goes_up_and_down / 2, leaves * n)
+            for n in range(30)
+        ]
+
+    assert soak.faults_of_memory(memory(4.0, 0.0))
+    assert soak.faults_of_memory(memory(20.0, 10.0))
+    assert not soak.faults_of_memory(memory(0.0, 0.0))
     # As much as CPython's interpreters leave behind, and a little more.
-    flat = [(float(10 * n), 100.0 + 12 * n, 10.0 * n) for n in range(12)]
-    assert not soak.faults_of_memory(flat)
-    assert not soak.faults_of_memory(grows[:3])  # too short to tell
+    assert not soak.faults_of_memory(memory(12.0, 10.0))
+    assert not soak.faults_of_memory(memory(4.0, 0.0)[:6])  # too short to tell
