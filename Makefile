@@ -11,6 +11,11 @@ ARGS ?=
 PYTEST_ARGS ?=
 BUILDS ?= build
 FUZZ_SECONDS ?= 60
+# Of `make deaths`, and of `make soak`.
+ROUNDS ?= 10000
+EXITS ?= 500
+FORKS ?= 1000
+SECONDS ?= 600
 JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # The finders run once, and only for targets that need them (`make clean` must work without a Python); each says in one
@@ -28,14 +33,16 @@ RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),LD_PRELOAD="$$($${C
 CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo bench bench-peers counts test venv engine-tests pytest conformance model schedule fuzz lint lint-venv format wheel clean
+.PHONY: help build demo bench bench-peers counts deaths soak test venv engine-tests pytest conformance model \
+	schedule fuzz lint lint-venv format wheel clean
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  PYTHON=…  the CPython: a path, or a version such as 3.12 (default: the newest here)'
 	@echo '  PRESET=…  a preset of CMakePresets.json (default: release)'
-	@echo '  ARGS=…    for demo, bench, bench-peers, counts, conformance, model and schedule;  PYTEST_ARGS=…  for test and pytest'
+	@echo '  ARGS=…    for demo, bench, bench-peers, counts, conformance, deaths, soak, model and schedule'
+	@echo '  PYTEST_ARGS=…  for test and pytest'
 
 build:  ## the importable package, in build/<python>-<preset>/python
 	@$(CONFIGURE) >/dev/null
@@ -59,6 +66,12 @@ bench-peers:  ## the engine beside channels of Rust, Go and C++, in the same sha
 counts: build  ## instructions of a send and a receive (valgrind), beside those that are kept; ARGS=--update keeps these
 	@tools/need-valgrind
 	@'$(PY)' bench/counts/run.py --build $(BUILD) $(ARGS)
+
+deaths: build  ## the long form of tests/deaths: interpreters and processes that end in the middle, and forks
+	@cd tests && $(RUN) '$(PY)' -m deaths --rounds $(ROUNDS) --exits $(EXITS) --forks $(FORKS) $(ARGS)
+
+soak: build  ## the same side by side, with signals, for SECONDS; prints rate, counts and memory every 10 s
+	@cd tests && $(RUN) PYTHONMALLOC=malloc '$(PY)' -m deaths soak --seconds $(SECONDS) $(ARGS)
 
 test: engine-tests pytest  ## sets up all that the tests need and runs them
 
