@@ -33,8 +33,8 @@ RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),LD_PRELOAD="$$($${C
 CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo bench bench-peers counts deaths soak test venv engine-tests pytest conformance model \
-	schedule fuzz lint lint-venv format wheel clean
+.PHONY: help build demo bench bench-peers counts deaths soak test venv engine-tests pytest leaks reference-leaks \
+	memory-leaks conformance model schedule fuzz lint lint-venv format wheel clean
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -85,7 +85,17 @@ engine-tests: venv  ## the engine's tests alone (GoogleTest)
 	@$(or $(wildcard $(dir $(CMAKE))ctest),ctest) --test-dir $(BUILD) --output-on-failure --no-tests=error --progress --parallel $(JOBS)
 
 pytest: venv build  ## the package's tests alone
-	@$(RUN) $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(CMAKE) --build $(BUILD) --target failing_allocations
+	@$(RUN) INTERPCHANNELS_FAILING_ALLOCATIONS='$(CURDIR)/$(BUILD)/failing_allocations' $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+leaks:  ## nothing is left behind: references on a debug CPython, memory over millions of messages; ARGS=--short: a part
+	@tools/leaks $(ARGS)
+
+reference-leaks: venv build
+	@$(RUN) PYTHONPATH='$(CURDIR)/$(BUILD)/python:$(CURDIR)/tests/leaks' $(VENV)/bin/python -m pytest -p references -q $(PYTEST_ARGS)
+
+memory-leaks: build
+	@$(RUN) '$(PY)' tests/leaks/memory.py $(ARGS)
 
 conformance: build  ## CPython's own tests of _interpchannels, on our module
 	@$(RUN) '$(PY)' tests/conformance/run.py --package-dir '$(BUILD)/python' $(ARGS)
