@@ -219,14 +219,14 @@ private:
     std::atomic<std::int64_t> last_sender_{-1};      // a hint
     SpinBudget recv_spin_;
     SpinBudget send_spin_;
+    std::atomic<std::uint64_t> direct_{
+        0};  // items that went straight from sender to receiver; written under both locks
 
     Queue queue_;
 
-    LinkList offers_;                                // send_lock
-    LinkList receivers_;                             // recv_lock
-    // Items that went straight from sender to receiver. Written under both locks.
-    std::atomic<std::uint64_t> direct_{0};
-    std::atomic<std::uint64_t> direct_bytes_{0};
+    LinkList offers_;                             // send_lock
+    LinkList receivers_;                          // recv_lock
+    std::atomic<std::uint64_t> direct_bytes_{0};  // as direct_
     Tally tally_{queue_};
 };
 

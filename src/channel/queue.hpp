@@ -102,7 +102,8 @@ public:
     }
     // Send lock. live() < count, from the producer's own line where that says so.
     bool fewer_than(std::uint64_t count) noexcept {
-        const std::uint64_t published = published_.load(std::memory_order_relaxed);  // the lock's holder writes it
+        const std::uint64_t published =
+            published_.load(std::memory_order_relaxed);  // the lock's holder writes it
         if (published - gone_seen_ < count) return true;
         gone_seen_ = gone_.load(std::memory_order_acquire);  // as in live()
         return published - gone_seen_ < count;
@@ -167,7 +168,7 @@ public:
 private:
     Segment* tail_ = nullptr;
     std::uint32_t tail_offset_ = 0;
-    std::uint64_t gone_seen_ = 0;                // the producer's copy of gone_, refreshed when there seems no place
+    std::uint64_t gone_seen_ = 0;  // the producer's copy of gone_, refreshed when there seems no place
     std::atomic<std::uint64_t> bytes_in_{0};     // in segments or on the heap
     std::atomic<std::uint64_t> attached_in_{0};  // a statistic
 
