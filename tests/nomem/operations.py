@@ -785,7 +785,8 @@ def other_interpreter_case(name: str, code: str) -> None:
             kept["interpreter"] = support.create_interpreter()
             atexit.register(support.destroy_interpreter, kept["interpreter"])
             support.run_in(
-                kept["interpreter"], "import failing_allocations, gc, interpchannels, pickle"
+                kept["interpreter"],
+                "import failing_allocations, gc, interpchannels, pickle; gc.freeze()",
             )
         recv, send = interpchannels.create()
         support.run_in(

@@ -135,6 +135,8 @@ class Sweep:
         # What is made once is made now: code, caches, memory that the engine keeps.
         for _ in range(3):
             self._once(PYTHON | OURS, LIMIT, 1)
+        gc.collect()
+        gc.freeze()  # what is there now need not be looked at each time
         for what, count in MODES:
             if what not in self._what:
                 continue

@@ -25,7 +25,7 @@ def run_cases(script: str, *args: str, status: int | None = 0) -> tuple[str, str
     """What a script said that has the modules of this folder, and whose allocations can fail."""
     done = support.run_script(
         f"import sys; sys.path[:0] = [{FOLDER!r}, {str(HERE)!r}]\n{script}",
-        timeout=5 * support.HANG,
+        timeout=4 * support.HANG,  # before pytest ends it all
         args=args,
         env={"LD_PRELOAD": str(LIBRARY)},
         status=status,
