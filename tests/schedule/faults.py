@@ -89,8 +89,9 @@ FAULTS = [
         "a receiver sleeps, and there is an item",
         (
             (
-                "            me.delivered ? Status::kOk : recv_locked",
-                "            me.delivered ? Status::kOk : leave != Status::kOk ? Status::kWouldBlock : recv_locked",
+                "                            : recv_locked<SendLock::kTake>(out, scratch, wakes, moved_in);\n",
+                "                        : leave != Status::kOk ? Status::kWouldBlock\n"
+                "                            : recv_locked<SendLock::kTake>(out, scratch, wakes, moved_in);\n",
             ),
         ),
     ),
@@ -99,7 +100,34 @@ FAULTS = [
         "channel.cpp",
         "one item, capacity 0",
         "one was sent, and both ended without it",
-        (("            me.delivered ? Status::kOk : recv_locked", "            recv_locked"),),
+        (
+            ("me.delivered.load(std::memory_order_relaxed)", "false"),
+            ("me.delivered.load(std::memory_order_acquire)", "false"),
+        ),
+    ),
+    Fault(
+        "DELIVERED_TOO_EARLY",
+        "channel.cpp",
+        "limit, recv, capacity 0",
+        "touches an atomic whose life is over",
+        (
+            (
+                "        wakes.add(*receiver.who);\n        receiver.delivered.store(true, std::memory_order_release);",
+                "        receiver.delivered.store(true, std::memory_order_release);\n        wakes.add(*receiver.who);",
+            ),
+        ),
+    ),
+    Fault(
+        "SENT_TOO_EARLY",
+        "channel.cpp",
+        "limit, send, capacity 0",
+        "touches an atomic whose life is over",
+        (
+            (
+                "    wakes.add(*offer.who);\n    offer.sent_.store(true, std::memory_order_release);",
+                "    offer.sent_.store(true, std::memory_order_release);\n    wakes.add(*offer.who);",
+            ),
+        ),
     ),
     Fault(
         "DROP_UNLINK",
@@ -215,12 +243,12 @@ FAULTS = [
     Fault(
         "WITHDRAW_BLINDLY",
         "offer.cpp",
-        "limit, send, capacity 0",
+        "signal, capacity 0",
         "an item was received that was refused",
         (
             (
-                "    if (sent_) return Status::kOk;\n",
-                "    if (sent_ && linked) return Status::kOk;\n",
+                "    const bool sent = sent_.load(std::memory_order_relaxed);\n",
+                "    const bool sent = false;\n",
             ),
         ),
     ),
