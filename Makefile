@@ -11,6 +11,11 @@ ARGS ?=
 PYTEST_ARGS ?=
 BUILDS ?= build
 FUZZ_SECONDS ?= 60
+# Of `make deaths`, and of `make soak`.
+ROUNDS ?= 10000
+EXITS ?= 500
+FORKS ?= 1000
+SECONDS ?= 600
 JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # The finders run once, and only for targets that need them (`make clean` must work without a Python); each says in one
@@ -28,14 +33,16 @@ RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),LD_PRELOAD="$$($${C
 CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo bench bench-peers counts test venv engine-tests pytest conformance model schedule fuzz lint lint-venv format wheel clean
+.PHONY: help build demo bench bench-peers counts deaths soak test venv engine-tests pytest leaks reference-leaks \
+	memory-leaks conformance model schedule fuzz lint lint-venv format wheel clean
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  PYTHON=…  the CPython: a path, or a version such as 3.12 (default: the newest here)'
 	@echo '  PRESET=…  a preset of CMakePresets.json (default: release)'
-	@echo '  ARGS=…    for demo, bench, bench-peers, counts, conformance, model and schedule;  PYTEST_ARGS=…  for test and pytest'
+	@echo '  ARGS=…    for demo, bench, bench-peers, counts, conformance, deaths, soak, model and schedule'
+	@echo '  PYTEST_ARGS=…  for test and pytest'
 
 build:  ## the importable package, in build/<python>-<preset>/python
 	@$(CONFIGURE) >/dev/null
@@ -60,6 +67,12 @@ counts: build  ## instructions of a send and a receive (valgrind), beside those 
 	@tools/need-valgrind
 	@'$(PY)' bench/counts/run.py --build $(BUILD) $(ARGS)
 
+deaths: build  ## the long form of tests/deaths: interpreters and processes that end in the middle, and forks
+	@cd tests && $(RUN) '$(PY)' -m deaths --rounds $(ROUNDS) --exits $(EXITS) --forks $(FORKS) $(ARGS)
+
+soak: build  ## the same side by side, with signals, for SECONDS; prints rate, counts and memory every 10 s
+	@cd tests && $(RUN) PYTHONMALLOC=malloc '$(PY)' -m deaths soak --seconds $(SECONDS) $(ARGS)
+
 test: engine-tests pytest  ## sets up all that the tests need and runs them
 
 venv:
@@ -72,7 +85,17 @@ engine-tests: venv  ## the engine's tests alone (GoogleTest)
 	@$(or $(wildcard $(dir $(CMAKE))ctest),ctest) --test-dir $(BUILD) --output-on-failure --no-tests=error --progress --parallel $(JOBS)
 
 pytest: venv build  ## the package's tests alone
-	@$(RUN) $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(CMAKE) --build $(BUILD) --target failing_allocations
+	@$(RUN) INTERPCHANNELS_FAILING_ALLOCATIONS='$(CURDIR)/$(BUILD)/failing_allocations' $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+leaks:  ## nothing is left behind: references on a debug CPython, memory over millions of messages; ARGS=--short: a part
+	@tools/leaks $(ARGS)
+
+reference-leaks: venv build
+	@$(RUN) PYTHONPATH='$(CURDIR)/$(BUILD)/python:$(CURDIR)/tests/leaks' $(VENV)/bin/python -m pytest -p references -q $(PYTEST_ARGS)
+
+memory-leaks: build
+	@$(RUN) '$(PY)' tests/leaks/memory.py $(ARGS)
 
 conformance: build  ## CPython's own tests of _interpchannels, on our module
 	@$(RUN) '$(PY)' tests/conformance/run.py --package-dir '$(BUILD)/python' $(ARGS)

@@ -16,6 +16,11 @@ target_compile_options(_interpchannels PRIVATE
     -Wno-missing-field-initializers  # CPython's tables end in {nullptr} by convention
     -Wno-cast-function-type  # and hold METH_FASTCALL functions as PyCFunction
 )
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND Python_SOABI MATCHES "^cpython-[0-9]+t?d")
+    # Debian's debug build has its headers as links to the others; GCC takes a system header for what it links to, and
+    # finds the other pyconfig.h beside it: a module that counts no references.
+    target_compile_options(_interpchannels PRIVATE -fno-canonical-system-headers)
+endif()
 set_target_properties(_interpchannels PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${stage_dir})
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
     # Unresolved symbols of ours should fail here and not at import; those of Python are to stay open, so this is a

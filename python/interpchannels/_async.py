@@ -28,5 +28,9 @@ def enter_loop() -> tuple[_Reactor, asyncio.Future[None]]:
     if reactor is None:
         reactor = _make_reactor()
         loop.add_reader(reactor.fileno(), reactor.wake)
-        _reactors[loop] = weakref.ref(reactor)
+        try:
+            _reactors[loop] = weakref.ref(reactor)
+        except MemoryError:  # the loop would hold one that nobody uses
+            loop.remove_reader(reactor.fileno())
+            raise
     return reactor, loop.create_future()

@@ -33,7 +33,7 @@ def list_all() -> list[ChannelInfo]:
     >>> recv.id in [channel.id for channel in interpchannels.list_all()]
     True
     """
-    return sorted(ChannelInfo(*row) for row in _interpchannels._list_channels())
+    return sorted([ChannelInfo(*row) for row in _interpchannels._list_channels()])
 
 
 ChannelInfo.__module__ = "interpchannels"

@@ -96,6 +96,33 @@ public:
         std::free(list);
     }
 
+    // The channel with the least id above `id`; empty where there is none.
+    Ref<T> first_above(std::int64_t id) noexcept {
+        SpinGuard guard(lock_);
+        for (;;) {
+            T* first = nullptr;
+            for (std::size_t i = 0; i < slots(); ++i) {
+                if (table_[i] && table_[i]->id() > id && (!first || table_[i]->id() < first->id())) {
+                    first = table_[i];
+                }
+            }
+            if (!first || first->try_ref()) return Ref<T>::adopt(first);
+            id = first->id();  // its last reference has gone
+        }
+    }
+
+    // f(channel) for all of them, holding no lock. Where there is no memory for a list it goes from one to the next,
+    // which takes longer and leaves out none.
+    template <class F>
+    void for_each(F f) noexcept {
+        std::ptrdiff_t count = 0;
+        Ref<T>* const all = list(count);
+        for (std::ptrdiff_t i = 0; i < count; ++i) f(*all[i]);
+        free_list(all, count);
+        if (count >= 0) return;
+        for (Ref<T> next = first_above(-1); next; next = first_above(next->id())) f(*next);
+    }
+
     // Around a fork, so that the child finds the table whole.
     void lock_for_fork() noexcept { lock_.lock(); }
     void unlock_after_fork() noexcept { lock_.unlock(); }

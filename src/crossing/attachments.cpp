@@ -74,8 +74,10 @@ RegistryItem* RegistryItem::make(Interpreter& owner, PyObject* obj) {
     const char* const name =
         module && PyUnicode_Check(module.get()) ? PyUnicode_AsUTF8(module.get()) : nullptr;
     if (name) item->module_ = ::strdup(name);
-    PyErr_Clear();  // it is only for a second try
-    return item;
+    if (name && !item->module_) PyErr_NoMemory();
+    if (clear_refusal()) return item;  // it is only for a second try
+    item->release();
+    return nullptr;
 }
 
 RegistryItem::~RegistryItem() {

@@ -32,6 +32,7 @@ public:
 
     PyRef attribute(PyObject* name) { return in(mro_.get(), name); }
     PyRef attribute(const char* text) {
+        if (failed) return PyRef{};
         const PyRef name(PyUnicode_InternFromString(text));
         if (!name) failed = true;
         return name ? attribute(name.get()) : PyRef{};
@@ -40,7 +41,7 @@ public:
     // It is object's own.
     bool inherits(const char* name) {
         const PyRef mine = attribute(name);
-        const PyRef objects = Look(&PyBaseObject_Type).attribute(name);
+        const PyRef objects = attribute_of(&PyBaseObject_Type, name);
         return mine.get() == objects.get() && !failed;
     }
     // It is that function of the module `dataclasses`.
@@ -48,13 +49,13 @@ public:
         const PyRef mine = attribute(name);
         if (!mine || !PyFunction_Check(mine.get())) return false;
         const PyRef its = loaded("dataclasses", its_name);
-        PyErr_Clear();
+        failed = !clear_refusal();
         return its && mine.get() == its.get();
     }
     // It is what `base` has, a class.
     bool has(const char* name, PyObject* base) {
         const PyRef mine = attribute(name);
-        const PyRef its = Look(reinterpret_cast<PyTypeObject*>(base)).attribute(name);
+        const PyRef its = attribute_of(reinterpret_cast<PyTypeObject*>(base), name);
         return mine && mine.get() == its.get();
     }
     // Nothing of its own decides how it is pickled, but for state, arguments and __new__.
@@ -67,6 +68,13 @@ public:
     bool failed = false;
 
 private:
+    PyRef attribute_of(PyTypeObject* type, const char* text) {
+        if (failed) return PyRef{};
+        Look other(type);
+        PyRef found = other.attribute(text);
+        failed = other.failed;
+        return found;
+    }
     PyRef in(PyObject* mro, PyObject* name) {
         for (Py_ssize_t i = 0; mro && i < PyTuple_GET_SIZE(mro) && !failed; ++i) {
             PyObject* const base = PyTuple_GET_ITEM(mro, i);
@@ -215,15 +223,13 @@ PyRef unique_names(PyObject* sequence, PyObject* without) {
 
 // The names of a dataclass's fields; empty for another class. nullptr with an exception.
 PyRef field_names(PyTypeObject* type, Look& look) {
-    const PyRef names(PyList_New(0));
-    if (!names || look.lacks("__dataclass_fields__"))
-        return names ? PyRef(PyList_AsTuple(names.get())) : PyRef{};
+    if (look.lacks("__dataclass_fields__")) return PyRef(PyTuple_New(0));
+    const PyRef names(look.failed ? nullptr : PyList_New(0));
+    if (!names) return PyRef{};
     const PyRef function = loaded("dataclasses", "fields");
     const PyRef fields(function ? PyObject_CallOneArg(function.get(), as_object(type)) : nullptr);
     if (!fields || !PyTuple_Check(fields.get())) {
-        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) return PyRef{};
-        PyErr_Clear();  // it only looks like a dataclass
-        return PyRef(PyTuple_New(0));
+        return clear_refusal() ? PyRef(PyTuple_New(0)) : PyRef{};  // it only looks like a dataclass
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields.get()); ++i) {
         const PyRef name(PyObject_GetAttrString(PyTuple_GET_ITEM(fields.get(), i), "name"));
@@ -277,8 +283,8 @@ bool plan_instance(ClassPlan& plan, PyTypeObject* type, Look& look) {
     if (look.failed || (!known && !by_fields && !look.has_plain_state())) return false;
 
     const PyRef fields = field_names(type, look);
-    const PyRef all_slots = slot_names(type);
-    if (!fields || !all_slots) return false;
+    const PyRef all_slots = fields ? slot_names(type) : PyRef{};
+    if (!all_slots) return false;
     if (!known && !by_fields) {
         if (!PyList_Check(all_slots.get()) || !is_all_python(type, PyList_GET_SIZE(all_slots.get())))
             return false;
@@ -310,7 +316,7 @@ bool plan_enum(ClassPlan& plan, PyTypeObject* type, Look& look) {
     const PyRef enum_type = loaded("enum", "EnumType");
     const PyRef base(enum_type ? loaded("enum", "Enum") : PyRef{});
     if (!base || as_object(Py_TYPE(type)) != enum_type.get() || !PyType_Check(base.get())) {
-        PyErr_Clear();
+        clear_refusal();
         return false;
     }
     if (!look.has("__reduce_ex__", base.get())) return false;
@@ -324,31 +330,39 @@ bool plan_enum(ClassPlan& plan, PyTypeObject* type, Look& look) {
 
 // --- named tuples ---
 
-// A function of the module of that name.
+// A function of the module of that name. False, maybe with an exception, where not.
 bool is_function_of(PyObject* function, const char* module_name) {
     if (!function || !PyFunction_Check(function)) return false;
     const PyRef globals = loaded(module_name, "__dict__");
-    PyErr_Clear();
+    clear_refusal();
     return globals && PyFunction_GetGlobals(function) == globals.get();
 }
 
-// The __new__ that collections.namedtuple() makes: it only packs its arguments.
+// dict[key]; nullptr, maybe with an exception, where it has none.
+PyRef item_of(PyObject* dict, const char* key) {
+    const PyRef name(PyUnicode_InternFromString(key));
+    return name ? PyRef::borrow(PyDict_GetItemWithError(dict, name.get())) : PyRef{};
+}
+
+// The __new__ that collections.namedtuple() makes: it only packs its arguments. False, maybe with an exception, where
+// it is another.
 bool is_packing_new(PyObject* function) {
     if (!function || !PyFunction_Check(function)) return false;
     PyObject* const globals = PyFunction_GetGlobals(function);
     const PyRef tuples(PyObject_GetAttrString(as_object(&PyTuple_Type), "__new__"));
-    PyObject* const packs = PyDict_GetItemString(globals, "_tuple_new");
-    PyObject* const name = PyDict_GetItemString(globals, "__name__");
-    if (!tuples || packs != tuples.get() || !name || !PyUnicode_Check(name)) return false;
+    const PyRef packs = tuples ? item_of(globals, "_tuple_new") : PyRef{};
+    if (!packs || packs.get() != tuples.get()) return false;
+    const PyRef name = item_of(globals, "__name__");
+    if (!name || !PyUnicode_Check(name.get())) return false;
     const PyRef prefix(PyUnicode_FromString("namedtuple_"));
-    return prefix && PyUnicode_Tailmatch(name, prefix.get(), 0, PY_SSIZE_T_MAX, -1) == 1;
+    return prefix && PyUnicode_Tailmatch(name.get(), prefix.get(), 0, PY_SSIZE_T_MAX, -1) == 1;
 }
 
 bool plan_named_tuple(ClassPlan& plan, PyTypeObject* type, Look& look) {
     if (!look.reduces_plainly() || !look.has_plain_state()) return false;
     const PyRef fields = look.attribute("_fields");
     const PyRef arguments = look.attribute("__getnewargs__");
-    const PyRef made(PyObject_GetAttrString(as_object(type), "__new__"));
+    const PyRef made(look.failed ? nullptr : PyObject_GetAttrString(as_object(type), "__new__"));
     if (!made) return false;
     if (!fields || !PyTuple_CheckExact(fields.get()) || !is_function_of(arguments.get(), "collections") ||
         !is_packing_new(made.get())) {
@@ -401,9 +415,7 @@ int decide(Context& context, ClassPlan& plan, PyTypeObject* type, PyObject* obj)
     const PyRef module(PyObject_GetAttrString(as_object(type), "__module__"));
     const PyRef qualname(module ? PyObject_GetAttrString(as_object(type), "__qualname__") : nullptr);
     if (!qualname) {
-        if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1;
-        PyErr_Clear();
-        return 0;
+        return clear_refusal() ? 0 : -1;
     }
     if (!PyUnicode_CheckExact(module.get()) || !PyUnicode_CheckExact(qualname.get())) return 0;
     if (!set_name(plan, module.get(), qualname.get())) return -1;
@@ -422,12 +434,15 @@ int decide(Context& context, ClassPlan& plan, PyTypeObject* type, PyObject* obj)
         if (reduced != 0) return reduced < 0 ? -1 : 0;
     }
     Look look(type);
-    if (is_known_by_call(plan)) {
+    const bool by_call = is_known_by_call(plan);
+    const bool is_enum = !by_call && !PyErr_Occurred() && plan_enum(plan, type, look);
+    if (PyErr_Occurred()) return -1;  // the next looks would take it for theirs
+    if (by_call) {
         const PyRef protocol(PyLong_FromLong(5));
         const PyRef name(protocol ? interned("__reduce_ex__") : nullptr);
         plan.names = PyRef(name ? PyTuple_Pack(2, name.get(), protocol.get()) : nullptr);
         if (plan.names) plan.way = Way::kReduced;
-    } else if (plan_enum(plan, type, look)) {
+    } else if (is_enum) {
         plan.way = Way::kEnum;
     } else if (PyType_IsSubtype(type, &PyTuple_Type)) {
         if (plan_named_tuple(plan, type, look)) plan.way = Way::kNamedTuple;

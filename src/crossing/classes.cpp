@@ -34,13 +34,14 @@ PyObject* import_class(PyObject* key, PyObject* path) {
     if (!module) {
         if (!PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) return nullptr;
         const PyRef cause(PyErr_GetRaisedException());
-        const PyRef missing(attribute(cause.get(), PyRef(PyUnicode_InternFromString("name")).get()));
+        const PyRef name(PyUnicode_InternFromString("name"));
+        const PyRef missing(name ? attribute(cause.get(), name.get()) : nullptr);
+        if (PyErr_Occurred()) return nullptr;
         const PyRef message(PyUnicode_FromFormat(
             "cannot receive a %U.%U: this interpreter cannot import its module (%S); its sys.path may be "
             "another than the sender's",
             module_name, qualname, cause.get()));
         if (!message) return nullptr;
-        PyErr_Clear();
         PyErr_SetImportErrorSubclass(PyExc_ModuleNotFoundError, message.get(), missing.get(), nullptr);
         const PyRef raised(PyErr_GetRaisedException());
         PyException_SetCause(raised.get(), Py_NewRef(cause.get()));

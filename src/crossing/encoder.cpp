@@ -400,11 +400,7 @@ Encoder::Step Encoder::registry(PyObject* obj) {
     RegistryItem* const item = RegistryItem::make(*context_.interpreter, obj);
     if (!item) {
         // As CPython's fallback has it: what a type does not share after all may still pickle.
-        if (!mode_.pickle || !PyErr_ExceptionMatches(PyExc_Exception) ||
-            PyErr_ExceptionMatches(PyExc_MemoryError)) {
-            return kError;
-        }
-        PyErr_Clear();
+        if (!mode_.pickle || !clear_refusal()) return kError;
         registry_failed_ = true;
         return kIsForeign;
     }
@@ -550,7 +546,10 @@ Encoder::Step Encoder::value(PyObject* obj) {
         if (mode_.native) step = classed(obj);
         if (step == kIsForeign) step = registry(obj);
     }
-    if (step == kIsForeign && mode_.salvage && only_a_buffer(context_, obj)) step = memoryview(obj);
+    if (step == kIsForeign && mode_.salvage) {
+        const int only = only_a_buffer(context_, obj);
+        if (only != 0) step = only < 0 ? kError : memoryview(obj);
+    }
     if (step != kIsForeign) return step;
     if (explaining_ && mode_.pickle && pickles_alone(context_, obj, mode_)) return kLeaf;
     if (PyErr_Occurred() && !explaining_) return kError;
@@ -694,9 +693,12 @@ int Encoder::write_whole_as_registry(PyObject* obj) {
 
 // --- the pickle fallback's side (pickle.cpp) ---
 
-bool Encoder::has_own_way(Context& context, PyObject* obj, CrossingMode mode) {
+int Encoder::has_own_way(Context& context, PyObject* obj, CrossingMode mode) {
     PyTypeObject* const type = Py_TYPE(obj);
-    if (mode.salvage && type != context.buffer_type && only_a_buffer(context, obj)) return true;
+    if (mode.salvage && type != context.buffer_type) {
+        const int only = only_a_buffer(context, obj);
+        if (only != 0) return only;
+    }
     return type == context.recv_type || type == context.send_type || type == context.queue_type ||
            type == context.channel_id_type || type == context.buffer_type || type == &PyMemoryView_Type ||
            (mode.registry && cpython::is_registered(obj));

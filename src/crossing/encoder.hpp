@@ -64,7 +64,8 @@ public:
 
     // For the pickle fallback: objects that pickle must not see, each of which run() writes by itself; and
     // what pickle made of the rest. 0, or -1 with an exception set.
-    static bool has_own_way(Context& context, PyObject* obj, CrossingMode mode);
+    // 1 or 0, or -1 with an exception set.
+    static int has_own_way(Context& context, PyObject* obj, CrossingMode mode);
     int write_pickle(PyObject* pickled, std::size_t references, PyObject* buffers);
 
     // Looks for the first part of `root` that cannot cross by itself and raises NotShareableError with its
@@ -127,7 +128,7 @@ private:
 
     // not_shareable.cpp
     static bool pickles_alone(Context& context, PyObject* obj, CrossingMode mode);
-    static bool only_a_buffer(Context& context, PyObject* obj);
+    static int only_a_buffer(Context& context, PyObject* obj);
     void raise_not_shareable(PyObject* obj, PyObject* cause);
 
     // The number of an object that was met before, or -1; otherwise remembers it where that is worth it and

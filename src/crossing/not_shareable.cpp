@@ -8,12 +8,11 @@
 namespace interpchannels {
 
 // Not for pickle, but its memory can be copied: an mmap, a ctypes array of a local class.
-bool Encoder::only_a_buffer(Context& context, PyObject* obj) {
-    if (!PyObject_CheckBuffer(obj) || PyType_Check(obj)) return false;
+int Encoder::only_a_buffer(Context& context, PyObject* obj) {
+    if (!PyObject_CheckBuffer(obj) || PyType_Check(obj)) return 0;
     CrossingMode plain;
-    const bool pickles = pickles_alone(context, obj, plain);
-    PyErr_Clear();
-    return !pickles;
+    if (pickles_alone(context, obj, plain)) return 0;
+    return clear_refusal() ? 1 : -1;
 }
 
 // --- what cannot cross ---
@@ -104,6 +103,7 @@ void Encoder::raise_not_shareable(PyObject* obj, PyObject* cause) {
 void Encoder::explain(PyObject* root, PyObject* cause) {
     explaining_ = true;
     const Result result = run(root);
+    if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_MemoryError)) return;  // that is no explanation
     PyRef inner(PyErr_GetRaisedException());
     if (result == Result::kForeign && foreign_) {
         // The part that cannot be pickled by itself; its own error says more than the whole's.

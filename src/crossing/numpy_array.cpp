@@ -63,9 +63,7 @@ PyObject* reduce_array(PyObject* obj) {
     if (!numbers) return nullptr;
     BufferView memory;
     if (PyObject_GetBuffer(numbers.get(), &memory.view, PyBUF_FULL_RO) < 0) {
-        if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError))
-            return nullptr;
-        PyErr_Clear();  // dates in a record, say
+        if (!clear_refusal()) return nullptr;  // dates in a record, say
         Py_RETURN_NOTIMPLEMENTED;
     }
     const Py_buffer& view = memory.view;

@@ -23,7 +23,9 @@ struct Pickling {
 PyObject* reduce(PyObject* capsule, PyObject* obj) {
     auto* const state = static_cast<Pickling*>(PyCapsule_GetPointer(capsule, kStateName));
     if (!state) return nullptr;
-    if (!Encoder::has_own_way(*state->context, obj, state->mode)) {
+    const int own = Encoder::has_own_way(*state->context, obj, state->mode);
+    if (own < 0) return nullptr;
+    if (!own) {
         PyObject* const reduced = reduce_registered(*state->context, obj, state->asked);
         if (reduced || PyErr_Occurred()) return reduced;
         if (state->mode.views) Py_RETURN_NOTIMPLEMENTED;  // a memoryview would share the array's memory
@@ -163,7 +165,7 @@ int encode_pickled(Context& context, PyObject* obj, CrossingMode mode, Outgoing&
     if (!mode.salvage) {
         mode.salvage = true;
         if (encode_pickled_or_fail(context, obj, mode, out, scratch) == 0) return 0;
-        PyErr_Clear();
+        if (!clear_refusal()) return -1;
     }
     Encoder(context, mode, scratch).explain(obj, cause.get());
     return -1;

@@ -123,10 +123,13 @@ bool is_registered(PyObject* obj) {
 
 int register_class(PyTypeObject* type, GetData get) {
 #if PY_VERSION_HEX >= 0x030E0000
-    return symbols.register_class(PyThreadState_Get(), type, GetDataPair{get, nullptr});
+    const int result = symbols.register_class(PyThreadState_Get(), type, GetDataPair{get, nullptr});
 #else
-    return symbols.register_class(type, get);
+    const int result = symbols.register_class(type, get);
 #endif
+    // Where its own entry found no memory, CPython sets none.
+    if (result < 0 && !PyErr_Occurred()) PyErr_NoMemory();
+    return result;
 }
 
 int unregister_class(PyTypeObject* type) {

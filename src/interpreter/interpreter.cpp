@@ -190,17 +190,10 @@ void Interpreter::end() noexcept {
     close_handles();
 
     // Items that go with their interpreter.
-    std::ptrdiff_t count = 0;
-    if (auto* list = drop_in_table().list(count)) {
-        for (std::ptrdiff_t i = 0; i < count; ++i) list[i]->forget_interpreter(id_);
-        drop_in_table().free_list(list, count);
-    }
-    if (auto* list = package_table().list(count)) {
-        for (std::ptrdiff_t i = 0; i < count; ++i) {
-            if (list[i]->unbound_op()) list[i]->clear_sender(id_, AssociatedChannel::kUnboundRemove);
-        }
-        package_table().free_list(list, count);
-    }
+    drop_in_table().for_each([&](AssociatedChannel& channel) { channel.forget_interpreter(id_); });
+    package_table().for_each([&](CountedChannel& channel) {
+        if (channel.unbound_op()) channel.clear_sender(id_, AssociatedChannel::kUnboundRemove);
+    });
 
     // Loans: what came back is given back, what is out is made independent.
     Owned* returned = returned_.exchange(ended_mark(), std::memory_order_acq_rel);

@@ -76,6 +76,15 @@ void while_detached(F&& f) {
     }
 }
 
+// Clears an exception that only says no, as an attribute's absence does. False, and it stays, where it is no answer:
+// there was no memory, or it is no Exception (KeyboardInterrupt). True where none is set. Attached.
+inline bool clear_refusal() noexcept {
+    if (!PyErr_Occurred()) return true;
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) return false;
+    PyErr_Clear();
+    return true;
+}
+
 // Puts an exception aside while clean-up runs.
 class SavedException {
 public:

@@ -383,7 +383,7 @@ PyObject* send_send_async(PyObject* self, PyObject* obj) { return make(self, Kin
 PyObject* recv_fileno(PyObject* self, PyObject*) {
     if (!check_open(self_of(self))) return nullptr;
     const int descriptor = self_of(self).handle.descriptor();
-    return descriptor < 0 ? PyErr_SetFromErrno(PyExc_OSError) : PyLong_FromLong(descriptor);
+    return descriptor < 0 ? raise_no_descriptor() : PyLong_FromLong(descriptor);
 }
 
 }  // namespace interpchannels

@@ -212,12 +212,14 @@ PyObject* send_send_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs
         return nullptr;
     }
     if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
-    if (!check_open(self_of(self))) return nullptr;
     ManySender sender(self_of(self), timeout, deadline);
-    const bool all = sender.send_all(iterable);
-    if (all) return PyLong_FromUnsignedLongLong(sender.sent());
+    PyRef sent;
+    if (check_open(self_of(self)) && sender.send_all(iterable)) {
+        sent = PyRef(PyLong_FromUnsignedLongLong(sender.sent()));
+        if (sent) return sent.release();
+    }
     const PyRef exception(PyErr_GetRaisedException());
-    const PyRef sent(PyLong_FromUnsignedLongLong(sender.sent()));
+    sent = PyRef(PyLong_FromUnsignedLongLong(sender.sent()));
     if (!sent) PyErr_Clear();
     PyErr_SetRaisedException(Py_NewRef(exception.get()));
     annotate("sent", sent.get());

@@ -30,6 +30,12 @@ struct Slot {
 
 Slot& slot_of(PyObject* module) noexcept { return *static_cast<Slot*>(PyModule_GetState(module)); }
 
+// The interpreter's first module: borrowed; nullptr, maybe with an exception, where it has none.
+PyObject* first_module(PyObject* shared) {
+    const PyRef key(PyUnicode_FromString(kFirstKey));
+    return key ? PyDict_GetItemWithError(shared, key.get()) : nullptr;
+}
+
 template <class Visit>
 void for_each_object(ModuleState& s, Visit visit) {
     PyObject** const objects[] = {&s.not_shareable_error, &s.channel_closed_error, &s.item_destroyed_error,
@@ -157,11 +163,13 @@ int module_exec(PyObject* module) {
     }
     Slot& slot = slot_of(module);
     slot = {};
-    if (PyObject* const first = PyDict_GetItemString(shared, kFirstKey)) {
+    PyObject* const first = first_module(shared);
+    if (first) {
         slot.first = Py_NewRef(first);
         slot.state = slot_of(first).state;
         return copy_first(module, first);
     }
+    if (PyErr_Occurred()) return -1;
     slot.own = new (std::nothrow) ModuleState;
     if (!slot.own) {
         PyErr_NoMemory();
@@ -325,11 +333,12 @@ ModuleState* state_of(PyObject* module) noexcept { return slot_of(module).state;
 
 ModuleState* state_here(PyRef& module) {
     PyObject* const shared = PyInterpreterState_GetDict(PyInterpreterState_Get());
-    PyObject* const first = shared ? PyDict_GetItemString(shared, kFirstKey) : nullptr;
+    PyObject* const first = shared ? first_module(shared) : nullptr;
     if (first) {
         module = PyRef::borrow(first);
         return state_of(first);
     }
+    if (PyErr_Occurred()) return nullptr;
     module = PyRef(PyImport_ImportModule("interpchannels._interpchannels"));
     if (module) return state_of(module.get());
     if (PyErr_ExceptionMatches(PyExc_ImportError)) {

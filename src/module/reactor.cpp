@@ -1,6 +1,7 @@
 #include "module/reactor.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <new>
 
@@ -10,7 +11,9 @@ struct ReactorObject {
     PyObject_HEAD ModuleState* state;
     Notifier* notifier;  // one count
     PyObject* weakrefs;
-    Standing* first;  // every Standing that joined
+    Standing* first;   // every Standing that joined
+    Standing* waking;  // the one whose future is being completed, as long as it is there
+    bool again;        // some have `again`
     // Tells of the interpreter's end: in its group of waits while `entered`.
     Waiter alarm;
     bool entered;
@@ -26,14 +29,44 @@ void unlink(Standing& s) noexcept {
     s.prev = s.next = nullptr;
 }
 
-// Takes over the future, and completes it where nobody has. An error is reported, since the others wait too.
-void complete(PyObject* owned) {
-    const PyRef future(owned);
-    const PyRef done(PyObject_CallMethod(future.get(), "done", nullptr));
+// Completes the future where nobody has. False with an exception set.
+bool complete(PyObject* future) {
+    const PyRef done(PyObject_CallMethod(future, "done", nullptr));
     const int over = done ? PyObject_IsTrue(done.get()) : -1;
-    if (over > 0) return;  // cancelled: its task will look after the rest
-    const PyRef set(over < 0 ? nullptr : PyObject_CallMethod(future.get(), "set_result", "O", Py_None));
-    if (!set) PyErr_WriteUnraisable(future.get());
+    if (over != 0) return over > 0;  // cancelled: its task will look after the rest
+    return static_cast<bool>(PyRef(PyObject_CallMethod(future, "set_result", "O", Py_None)));
+}
+
+// Completes the future of one that was woken. That runs Python code, by which `s` may go at any time. Where there was
+// no memory, the loop is to call again; another error is reported, since the others wait too.
+void wake(ReactorObject& self, Standing& s) {
+    s.again = false;
+    if (!s.future) return;
+    const PyRef future(std::exchange(s.future, nullptr));
+    self.waking = &s;
+    const bool done = complete(future.get());
+    Standing* const still = std::exchange(self.waking, nullptr);
+    if (done) return;
+    if (still && !still->future && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        still->future = Py_NewRef(future.get());
+        still->again = self.again = true;
+        PyErr_Clear();
+        return;
+    }
+    PyErr_WriteUnraisable(future.get());
+}
+
+// Those for which there was no memory, until there is none once more.
+void wake_again(ReactorObject& self) {
+    if (!std::exchange(self.again, false)) return;
+    for (Standing* s = self.first; s && !self.again;) {
+        if (s->again) {
+            wake(self, *s);
+            s = self.first;  // the list may be another now
+        } else {
+            s = s->next;
+        }
+    }
 }
 
 // The interpreter ends, so nothing waits any more. Completing one runs Python code, which may change the list: hence
@@ -44,7 +77,8 @@ void end_all(ReactorObject& self) {
         Standing* s = self.first;
         while (s && !s->future) s = s->next;
         if (!s) return;
-        complete(std::exchange(s->future, nullptr));
+        const PyRef future(std::exchange(s->future, nullptr));
+        if (!complete(future.get())) PyErr_WriteUnraisable(future.get());
     }
 }
 
@@ -61,6 +95,7 @@ PyObject* reactor_wake(PyObject* object, PyObject*) {
     const PyRef keep = PyRef::borrow(object);
     ReactorObject& self = reactor_of(object);
     self.notifier->clear();
+    wake_again(self);
     while (Waiter* const waiter = self.notifier->pop()) {
         if (waiter == &self.alarm) {
             look_around(self);
@@ -68,9 +103,9 @@ PyObject* reactor_wake(PyObject* object, PyObject*) {
         }
         auto& standing = *static_cast<Standing*>(waiter->owner);
         standing.told = true;
-        // From here on the Standing may go at any time.
-        if (PyObject* const future = std::exchange(standing.future, nullptr)) complete(future);
+        wake(self, standing);
     }
+    if (self.again) self.notifier->signal();
     Py_RETURN_NONE;
 }
 
@@ -124,11 +159,15 @@ int add_reactor_type(PyObject* module, ModuleState& state) {
     return state.reactor_type ? 0 : -1;
 }
 
+PyObject* raise_no_descriptor() {
+    return errno == ENOMEM ? PyErr_NoMemory() : PyErr_SetFromErrno(PyExc_OSError);
+}
+
 // _make_reactor(). OSError where the process has no descriptor left.
 PyObject* make_reactor(PyObject* module, PyObject*) {
     ModuleState& state = *state_of(module);
     Notifier* const notifier = Notifier::make();
-    if (!notifier) return PyErr_SetFromErrno(PyExc_OSError);
+    if (!notifier) return raise_no_descriptor();
     PyObject* const made = state.reactor_type->tp_alloc(state.reactor_type, 0);
     if (!made) {
         notifier->unref();
@@ -171,6 +210,7 @@ Standing::~Standing() {
     if (!reactor) return;
     Notifier* const notifier = reactor->notifier;
     unlink(*this);
+    if (reactor->waking == this) reactor->waking = nullptr;
     Py_CLEAR(future);
     Py_DECREF(std::exchange(reactor, nullptr));
     watch.reset();
@@ -191,6 +231,7 @@ bool join_loop(ModuleState& state, Standing& standing, std::int64_t sender) {
     if (!PyArg_ParseTuple(both.get(), "O!O:enter_loop", state.reactor_type, &reactor, &future))
         return false;
     Py_XSETREF(standing.future, Py_NewRef(future));
+    standing.again = false;
     if (standing.reactor) return true;
     standing.reactor = reinterpret_cast<ReactorObject*>(Py_NewRef(reactor));
     ReactorObject& joined = *standing.reactor;

@@ -49,6 +49,7 @@ struct Standing {
     Standing* next = nullptr;
     PyObject* future = nullptr;  // strong; nullptr: its task does not sleep
     bool told = false;           // popped from the ready list since it was armed
+    bool again = false;          // there was no memory to complete the future with
     bool ending = false;         // the interpreter ends
 
 private:
@@ -56,6 +57,9 @@ private:
 };
 
 // --- attached, all of them ---
+
+// After a Notifier could not be made: MemoryError, or OSError where the process has no descriptor left. Returns nullptr.
+PyObject* raise_no_descriptor();
 
 // Joins the reactor of the running loop, as a send where `sender` is not -1, and gets a future of that loop's.
 // Called anew it gets a new future. False with an exception set.

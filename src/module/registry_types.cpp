@@ -79,8 +79,7 @@ PyTypeObject* drop_in_end_type(ModuleState& state, int end) {
     // Where CPython has kept its high-level module, newest last.
     for (const char* name :
          {"interpreters.channels", "test.support.interpreters.channels", "test.support.channels"}) {
-        if (type) break;
-        PyErr_Clear();
+        if (type || !clear_refusal()) break;
         const PyRef imported(PyImport_ImportModule(name));
     }
     if (type) {
@@ -114,8 +113,7 @@ PyObject* new_id(XiData* data) {
     PyTypeObject* const type = drop_in_end_type(*state, parts.end);
     PyObject* const end = type ? PyObject_CallOneArg(reinterpret_cast<PyObject*>(type), id.get()) : nullptr;
     if (end) return end;
-    PyErr_Clear();
-    return id.release();
+    return clear_refusal() ? id.release() : nullptr;
 }
 
 PyObject* new_drop_in_end(XiData* data) {

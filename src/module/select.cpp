@@ -96,12 +96,16 @@ bool read_ops(ModuleState& state, PyObject* const* args, std::size_t count, Ops&
     return true;
 }
 
-PyObject* result_of(Ops& ops, std::size_t index, Parcel& received) {
+// (end, value), into the pair of None that was made beforehand: a send that was done must not fail any more.
+PyObject* result_of(Ops& ops, std::size_t index, Parcel& received, HeldRef& pair) {
     Op& op = ops.ops[index];
-    const bool send = op.end->handle.direction() == Direction::kSend;
-    const PyRef value(send ? Py_NewRef(Py_None) : value_of(*op.end, received));
-    if (!value) return nullptr;
-    return PyTuple_Pack(2, reinterpret_cast<PyObject*>(op.end), value.get());
+    if (op.end->handle.direction() == Direction::kRecv) {
+        PyObject* const value = value_of(*op.end, received);
+        if (!value) return nullptr;
+        PyTuple_SET_ITEM(pair.get(), 1, value);
+    }
+    PyTuple_SET_ITEM(pair.get(), 0, Py_NewRef(reinterpret_cast<PyObject*>(op.end)));
+    return pair.release();
 }
 
 }  // namespace
@@ -133,6 +137,8 @@ PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, 
 
     Ops ops;
     if (!read_ops(state, args, static_cast<std::size_t>(nargs), ops)) return nullptr;
+    HeldRef pair(PyTuple_Pack(2, Py_None, Py_None));
+    if (!pair) return nullptr;
     // Encoding can run Python code, which may have closed an end that was open.
     Parcel received;
     Scratch scratch;
@@ -140,7 +146,7 @@ PyObject* select_ops(PyObject* module, PyObject* const* args, Py_ssize_t nargs, 
                   state.next_random());
     const Status status = blocking_select(state, select, ops.select.get(), deadline);
     for (std::size_t i = 0; i < ops.count; ++i) ops.ops[i].end->handle.refresh_hint();
-    if (status == Status::kOk) return result_of(ops, select.index(), received);
+    if (status == Status::kOk) return result_of(ops, select.index(), received, pair);
     if (status == Status::kInterrupted) return nullptr;
     if (status == Status::kTimeout) {
         if (fallback) return Py_NewRef(fallback);

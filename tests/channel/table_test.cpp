@@ -69,6 +69,28 @@ TEST(Table, EmptyFindsAndListsNothing) {
     EXPECT_FALSE(table.remove(stranger));
 }
 
+// The way that for_each() goes where there is no memory for a list.
+TEST(Table, FromOneToTheNext) {
+    EntryTable& table = new_table();
+    EXPECT_FALSE(table.first_above(-1));
+    std::deque<Entry> entries(100);
+    for (Entry& entry : entries) ASSERT_TRUE(table.add(entry));
+    for (std::size_t i = 0; i < entries.size(); i += 3) ASSERT_TRUE(table.remove(entries[i]));
+    std::set<std::int64_t> walked;
+    for (Ref<Entry> next = table.first_above(-1); next; next = table.first_above(next->id())) {
+        EXPECT_TRUE(walked.empty() || *walked.rbegin() < next->id());
+        walked.insert(next->id());
+    }
+    EXPECT_EQ(walked, listed(table));
+    std::set<std::int64_t> visited;
+    table.for_each([&](Entry& entry) { visited.insert(entry.id()); });
+    EXPECT_EQ(visited, walked);
+    for (Entry& entry : entries) {
+        EXPECT_EQ(entry.refs(), 1);
+        table.remove(entry);
+    }
+}
+
 TEST(Table, IdsCountUpAndAreNeverReused) {
     EntryTable& table = new_table();
     for (int i = 0; i < 300; ++i) {

@@ -189,6 +189,15 @@ def test_the_close_of_the_handle_says_how_many_went():
     assert recv.recv_many() == [3]
 
 
+@pytest.mark.parametrize("how", ["close", "shutdown"])
+def test_what_was_closed_before_says_that_none_went(how):
+    _recv, send = create()
+    getattr(send, how)()
+    with pytest.raises(ChannelClosedError) as caught:
+        send.send_many([1, 2])
+    assert caught.value.sent == 0
+
+
 def test_what_was_yielded_is_there_before_more_is_asked_for():
     recv, send = create()
     seen = []

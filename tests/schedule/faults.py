@@ -89,43 +89,20 @@ FAULTS = [
         "a receiver sleeps, and there is an item",
         (
             (
-                "                            : recv_locked<SendLock::kTake>(out, scratch, wakes, moved_in);\n",
-                "                        : leave != Status::kOk ? Status::kWouldBlock\n"
-                "                            : recv_locked<SendLock::kTake>(out, scratch, wakes, moved_in);\n",
+                "                            : recv_locked<SendLock::kTake>",
+                "                            : leave != Status::kOk ? Status::kWouldBlock : recv_locked<SendLock::kTake>",
             ),
         ),
     ),
     Fault(
         "DROP_DELIVERED_LOOK",
         "channel.cpp",
-        "one item, capacity 0",
-        "one was sent, and both ended without it",
-        (
-            ("me.delivered.load(std::memory_order_relaxed)", "false"),
-            ("me.delivered.load(std::memory_order_acquire)", "false"),
-        ),
-    ),
-    Fault(
-        "DELIVERED_TOO_EARLY",
-        "channel.cpp",
         "limit, recv, capacity 0",
-        "touches an atomic whose life is over",
+        "one was sent, and not received",
         (
             (
-                "        wakes.add(*receiver.who);\n        receiver.delivered.store(true, std::memory_order_release);",
-                "        receiver.delivered.store(true, std::memory_order_release);\n        wakes.add(*receiver.who);",
-            ),
-        ),
-    ),
-    Fault(
-        "SENT_TOO_EARLY",
-        "channel.cpp",
-        "limit, send, capacity 0",
-        "touches an atomic whose life is over",
-        (
-            (
-                "    wakes.add(*offer.who);\n    offer.sent_.store(true, std::memory_order_release);",
-                "    offer.sent_.store(true, std::memory_order_release);\n    wakes.add(*offer.who);",
+                "        Status status = me.delivered.load(std::memory_order_relaxed)",
+                "        Status status = false",
             ),
         ),
     ),
@@ -243,12 +220,36 @@ FAULTS = [
     Fault(
         "WITHDRAW_BLINDLY",
         "offer.cpp",
-        "signal, capacity 0",
-        "an item was received that was refused",
+        "limit, send, capacity 0",
+        "an item is not what was sent",
         (
             (
-                "    const bool sent = sent_.load(std::memory_order_relaxed);\n",
-                "    const bool sent = false;\n",
+                "    if (sent_.load(std::memory_order_relaxed)) return",
+                "    if (sent_.load(std::memory_order_relaxed) && linked) return",
+            ),
+        ),
+    ),
+    Fault(
+        "SENT_BEFORE_MARK",
+        "channel.cpp",
+        "limit, send, capacity 0",
+        "whose life is over",
+        (
+            (
+                "    wakes.add(*offer.who);\n    offer.sent_.store(true, std::memory_order_release);",
+                "    offer.sent_.store(true, std::memory_order_release);\n    wakes.add(*offer.who);",
+            ),
+        ),
+    ),
+    Fault(
+        "DELIVERED_BEFORE_MARK",
+        "channel.cpp",
+        "limit, recv, capacity 0",
+        "whose life is over",
+        (
+            (
+                "        wakes.add(*receiver.who);\n        receiver.delivered.store(true, std::memory_order_release);",
+                "        receiver.delivered.store(true, std::memory_order_release);\n        wakes.add(*receiver.who);",
             ),
         ),
     ),

@@ -373,7 +373,7 @@ extern const Scene kWaiting[] = {
     {"limit, recv, capacity 1", limit_and_recv<1>, {kOne}, {kOrders}},
     {"limit, recv, capacity 0", limit_and_recv<0>, {kOrders, kTwo}, {kBuffers}},
     {"limit, send, capacity 1", limit_and_send<1>, {kOrders}, {kTwo}},
-    {"limit, send, capacity 0", limit_and_send<0>, {kOrders}, {kTwo}},
+    {"limit, send, capacity 0", limit_and_send<0>, {kOrders, kTwo}, {kBuffers}},
     {"signal, capacity 1", signal_and_send<1>, {kOrders, kTwo}, {kBuffers}},
     {"signal, capacity 0", signal_and_send<0>, {kOrders, kTwo}, {kBuffers}},
     {"cancel, recv", cancel_and_recv<kUnbounded>, {kTwo}, {kOrders}},
