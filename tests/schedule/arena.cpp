@@ -55,6 +55,15 @@ std::size_t size_of(const void* memory) noexcept {
     return block ? block->size : 0;
 }
 
+const void* block_of(const void* at) noexcept {
+    if (!owns(at)) return at;
+    const auto* const byte = static_cast<const std::byte*>(at);
+    for (int i = block_count; i-- > 0;) {
+        if (byte >= blocks[i].begin) return blocks[i].begin;
+    }
+    return at;
+}
+
 const char* give_back(void* memory) noexcept {
     Block* const block = block_at(memory);
     if (!block) return "frees what was never allocated";

@@ -13,6 +13,8 @@ void begin() noexcept;
 void* take(std::size_t size) noexcept;
 bool owns(const void* memory) noexcept;
 std::size_t size_of(const void* memory) noexcept;
+// The block that it lies in; itself where it lies in none.
+const void* block_of(const void* at) noexcept;
 // What is wrong with it, or nullptr.
 const char* give_back(void* memory) noexcept;
 // All was given back.

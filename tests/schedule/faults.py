@@ -90,7 +90,8 @@ FAULTS = [
         (
             (
                 "                            : recv_locked<SendLock::kTake>",
-                "                            : leave != Status::kOk ? Status::kWouldBlock : recv_locked<SendLock::kTake>",
+                "                        : leave != Status::kOk ? Status::kWouldBlock\n"
+                "                            : recv_locked<SendLock::kTake>",
             ),
         ),
     ),

@@ -129,12 +129,14 @@ int buffered_until(const Fiber& fiber, const void* at) noexcept {
 
 // `at` was accessed: what had nothing to do with the last steps may have with this one. A step has to do with what it
 // touches, with what lies in its fiber's own buffer, which it may drain, and with what is in one buffer with what it
-// touches, and may come to memory along with it.
+// touches, and may come to memory along with it. Memory that is freed is touched as a whole.
 void accessed(const void* at, bool writes) noexcept {
     if (asleep == 0) return;
+    const void* const block = arena::block_of(at);
     for (int i = 0; i <= count; ++i) {
         const Fiber& fiber = fibers[i];
-        bool related = (fiber.at == at && (writes || fiber.writes)) || buffered_until(fiber, at) != 0;
+        bool related = (writes || fiber.writes) && arena::block_of(fiber.at) == block;
+        related = related || buffered_until(fiber, at) != 0;
         for (int k = 0; k <= count && !related; ++k) {
             related = buffered_until(fibers[k], at) != 0 && buffered_until(fibers[k], fiber.at) != 0;
         }
@@ -351,6 +353,12 @@ void store(void* at, std::size_t size, std::uint64_t bits) noexcept {
     std::memcpy(at, &bits, size);
 }
 
+// The end of a life is nothing that others see, but whoever comes by later is wrong: so a whole search has to know of it.
+static void ends(const void* at) noexcept {
+    if (current >= 0 && bounds.preemptions == Bounds::kNone)
+        point(at, true, "ends the life of", Where::current());
+}
+
 void drain() noexcept {
     if (current < 0) return;
     drain_first(fibers[current], fibers[current].buffered);
@@ -360,6 +368,7 @@ void born(const void* at) noexcept { arena::born(at); }
 
 void died(const void* at) noexcept {
     if (current < 0) return;
+    ends(at);
     // What follows may lie in the same place.
     Fiber& fiber = fibers[current];
     for (int n = 0; (n = buffered_until(fiber, at)) != 0;) drain_first(fiber, n);
@@ -466,6 +475,7 @@ void release(void* memory) noexcept {
         std::free(memory);
         return;
     }
+    ends(memory);
     if (current >= 0) {  // what it still has for it
         Fiber& fiber = fibers[current];
         const auto* const begin = static_cast<const std::byte*>(memory);

@@ -1,4 +1,4 @@
-// Nobody spins: what a spin would find, the look that comes after it finds too.
+// A spin is one look, as on one core: that it came a little later is another order.
 #pragma once
 
 #include "channel/status.hpp"
@@ -9,8 +9,8 @@ class SpinBudget {
 public:
     static bool useful() noexcept { return false; }
     template <class Ready>
-    bool spin(Ready, Nanos) noexcept {
-        return false;
+    bool spin(Ready ready, Nanos) noexcept {
+        return ready();
     }
 };
 
