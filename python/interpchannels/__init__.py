@@ -10,7 +10,9 @@ Every interpreter imports this anew, so it holds what every one needs. The rest 
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+from threading import RLock
 
 from interpchannels import _interpchannels
 from interpchannels._interpchannels import (
@@ -127,10 +129,21 @@ _LATER = {
 }
 
 
+# A fork waits until such an import is over: the child would wait for the thread that began it, for ever.
+_importing = RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire,
+        after_in_parent=_importing.release,
+        after_in_child=_importing.release,
+    )
+
+
 def __getattr__(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    with _importing:
+        value: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     globals()[name] = value
     return value
 

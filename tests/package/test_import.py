@@ -1,5 +1,7 @@
 """What `import interpchannels` brings: little at once, and the rest when it is asked for."""
 
+import os
+
 import pytest
 
 import interpchannels
@@ -30,6 +32,32 @@ def test_names_are_listed_before_they_are_asked_for():
         assert set(interpchannels.__all__) <= set(dir(interpchannels))
         from interpchannels import *
         assert spawn(pow, 2, 10).result() == 1024
+    """)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_in_the_middle_of_such_an_import():
+    run_script("""
+        import os, signal, sys, threading
+        import interpchannels
+        begun, goes_on = threading.Event(), threading.Event()
+
+        class Slow:
+            def find_spec(self, name, path=None, target=None):
+                if name == "interpchannels._listing":
+                    begun.set()
+                    goes_on.wait(0.2)  # nobody can say when the other thread is about to fork
+
+        sys.meta_path.insert(0, Slow())
+        thread = threading.Thread(target=lambda: interpchannels.list_all())
+        thread.start()
+        begun.wait()
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            os._exit(0 if interpchannels.list_all() == [] else 1)
+        thread.join()
+        assert os.waitpid(pid, 0)[1] == 0
     """)
 
 
