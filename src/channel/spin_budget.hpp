@@ -19,7 +19,7 @@ namespace interpchannels {
 class SpinBudget {
 public:
     static constexpr std::uint32_t kMaxNanos = 30'000;
-    static constexpr std::uint32_t kMinNanos = 8'000;  // less than sleeping and waking take
+    static constexpr std::uint32_t kMinNanos = 6'000;  // less than sleeping and waking take
     static constexpr Nanos kAloneNanos = 4'000;        // then whoever else wants the core may have it
 
     static bool useful() noexcept {
@@ -52,9 +52,8 @@ public:
             if (at >= until) break;
             if (at >= start + kAloneNanos) std::this_thread::yield();
         }
-        if (limit > kMinNanos) {
-            nanos_.store(limit / 2 > kMinNanos ? limit / 2 : kMinNanos, std::memory_order_relaxed);
-        }
+        const std::uint32_t half = nanos_.load(std::memory_order_relaxed) / 2;  // not that of a try at full length
+        if (half * 2 > kMinNanos) nanos_.store(half > kMinNanos ? half : kMinNanos, std::memory_order_relaxed);
         return false;
     }
 
