@@ -237,8 +237,8 @@ inline void Channel::note_sender(std::int64_t sender) noexcept {
     }
 }
 
-// Inline, since it is called for nearly every item: a pair of a send and a receive of an int takes two thirds of the
-// instructions that it takes by way of a Parcel.
+// Inline, since it is called for nearly every item: a pair of a send and a receive of an int takes less than half of the
+// instructions that it takes by way of a Parcel (`make counts`).
 [[gnu::always_inline]] inline Status Channel::try_send_short(const std::byte* data, std::uint32_t size,
                                                              std::uint8_t unbound_op,
                                                              std::int64_t sender) noexcept {

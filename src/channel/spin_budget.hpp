@@ -52,8 +52,10 @@ public:
             if (at >= until) break;
             if (at >= start + kAloneNanos) std::this_thread::yield();
         }
-        const std::uint32_t half = nanos_.load(std::memory_order_relaxed) / 2;  // not that of a try at full length
-        if (half * 2 > kMinNanos) nanos_.store(half > kMinNanos ? half : kMinNanos, std::memory_order_relaxed);
+        const std::uint32_t half =
+            nanos_.load(std::memory_order_relaxed) / 2;  // not that of a try at full length
+        if (half * 2 > kMinNanos)
+            nanos_.store(half > kMinNanos ? half : kMinNanos, std::memory_order_relaxed);
         return false;
     }
 

@@ -5,8 +5,6 @@
 // time the peer falls asleep, to wake it takes 50 us, the little while is over before it answers, and the lock is lost again.
 // So when attaching took long, the next waits stay attached long enough for a sleeper to answer. That costs the other
 // threads of the interpreter a hundredth of what it saves; where it was in vain the time halves, and is seldom tried again.
-// Measured with a busy thread in the interpreter of one side: four times the round trips in a second, and the slowest of a
-// thousand 6 us where it was 5 ms.
 //
 // One for each interpreter. Its users are attached, one at a time; where there is no lock, a lost update is a hint lost.
 #pragma once

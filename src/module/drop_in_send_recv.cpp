@@ -236,10 +236,6 @@ void settle(AssociatedChannel& channel) {
     return status != Status::kContended;
 }
 
-}  // namespace
-
-namespace {
-
 [[gnu::noinline]] PyObject* send_by_parcel(PyObject* module, PyObject* const* args, Py_ssize_t nargs,
                                            PyObject* kwnames) {
     SendArguments a;
