@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "channel/blocked.hpp"
@@ -470,13 +471,15 @@ bool Channel::maybe_ready() const noexcept {
 
 bool Channel::spin_attached(std::int64_t receiver, Nanos nanos) const noexcept {
     if (!SpinBudget::useful() || last_sender_.load(std::memory_order_relaxed) == receiver) return false;
-    const Nanos until = now() + nanos;
-    do {
+    const Nanos start = now();
+    for (Nanos at = start; at < start + nanos; at = now()) {
         for (int i = 0; i < 16; ++i) {
             if (maybe_ready()) return true;
             cpu_relax();
         }
-    } while (now() < until);
+        // The peer may have been woken onto this very core, where it cannot answer as long as we spin.
+        if (at >= start + SpinBudget::kAloneNanos) std::this_thread::yield();
+    }
     return false;
 }
 

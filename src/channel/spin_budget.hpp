@@ -8,6 +8,7 @@
 // what both sides read.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -19,8 +20,10 @@ namespace interpchannels {
 class SpinBudget {
 public:
     static constexpr std::uint32_t kMaxNanos = 30'000;
-    static constexpr std::uint32_t kMinNanos = 6'000;  // less than sleeping and waking take
-    static constexpr Nanos kAloneNanos = 4'000;        // then whoever else wants the core may have it
+    // Less than sleeping and waking take. One hit restores it, and a few waits in vain do not take it away.
+    static constexpr std::uint32_t kMinNanos = 6'000;
+    static constexpr std::uint32_t kStepNanos = kMinNanos / 16;
+    static constexpr Nanos kAloneNanos = 4'000;  // then whoever else wants the core may have it
 
     static bool useful() noexcept {
         static const bool several = std::thread::hardware_concurrency() > 1;
@@ -52,14 +55,21 @@ public:
             if (at >= until) break;
             if (at >= start + kAloneNanos) std::this_thread::yield();
         }
-        const std::uint32_t half =
-            nanos_.load(std::memory_order_relaxed) / 2;  // not that of a try at full length
-        if (half * 2 > kMinNanos)
-            nanos_.store(half > kMinNanos ? half : kMinNanos, std::memory_order_relaxed);
+        const std::uint32_t had =
+            nanos_.load(std::memory_order_relaxed);  // not that of a try at full length
+        if (had != 0) nanos_.store(less(had), std::memory_order_relaxed);
         return false;
     }
 
+    std::uint32_t nanos() const noexcept { return nanos_.load(std::memory_order_relaxed); }
+
 private:
+    // Halved down to the least; then, where a peer thinks for long each time, to nothing by and by.
+    static std::uint32_t less(std::uint32_t had) noexcept {
+        if (had > kMinNanos) return std::max(had / 2, kMinNanos);
+        return had - std::min(had, kStepNanos);
+    }
+
     std::atomic<std::uint32_t> nanos_{kMaxNanos};
 };
 

@@ -2,9 +2,9 @@
 //
 // To detach and attach again takes 30 ns, so a peer that answers at once is waited for attached, a little while. Where a
 // busy Python thread takes the interpreter's lock meanwhile it is 5 ms (the switch interval), and worse comes of it: in that
-// time the peer falls asleep, to wake it takes 50 us, the little while is over before it answers, and the lock is lost again.
-// So when attaching took long, the next waits stay attached long enough for a sleeper to answer. That costs the other
-// threads of the interpreter a hundredth of what it saves; where it was in vain the time halves, and is seldom tried again.
+// time the peer falls asleep, to wake it takes 15 to 50 us, the little while is over before it answers, and the lock is lost
+// again. So when attaching took long, the next waits stay attached long enough for a sleeper to answer: it is a fiftieth at
+// most of what the other threads of the interpreter just had. Where it was in vain the time halves.
 //
 // One for each interpreter. Its users are attached, one at a time; where there is no lock, a lost update is a hint lost.
 #pragma once
@@ -24,10 +24,7 @@ public:
     }
     // Attaching took so long.
     void attached_after(Nanos took) noexcept {
-        if (took < kLate) return;
-        const unsigned times = late_.load(std::memory_order_relaxed);
-        late_.store(times + 1, std::memory_order_relaxed);
-        if (times % 8 == 0) limit_.store(kLong, std::memory_order_relaxed);
+        if (took >= kLate) limit_.store(kLong, std::memory_order_relaxed);
     }
 
 private:
@@ -36,7 +33,6 @@ private:
     static constexpr Nanos kLate = 500'000;
 
     std::atomic<Nanos> limit_{kUsual};
-    std::atomic<unsigned> late_{0};
 };
 
 }  // namespace interpchannels

@@ -25,7 +25,7 @@ protected:
     std::uint64_t value_ = kNothing;
 };
 INSTANTIATE_TEST_SUITE_P(All, Short, ::testing::Values(kUnbounded, 4),
-                         [](const auto& info) { return info.param > 0 ? "Four" : "Unbounded"; });
+                         [](const auto& shape) { return shape.param > 0 ? "Four" : "Unbounded"; });
 
 TEST_P(Short, SendsAndReceivesInOrderThroughManySegments) {
     for (std::uint64_t i = 0; i < 1'000; ++i) {

@@ -13,12 +13,14 @@ def helper() -> str | None:
     return path if path and os.access(path, os.X_OK) else None
 
 
-def rounds(count: int, think: int) -> list[int]:
-    """The nanoseconds of each of `count` rounds with a thread that computes for `think` nanoseconds."""
+def rounds(count: int, think: int) -> tuple[list[int], float]:
+    """Of `count` rounds with a thread that computes for `think` nanoseconds: the nanoseconds of each, and the waiter's
+    CPU seconds in all of them."""
     path = helper()
     if path is None:
         raise LookupError("the futex helper isn't built")
     done = subprocess.run(
         [path, str(count), str(think)], check=True, stdout=subprocess.PIPE, text=True
     )
-    return [int(line) for line in done.stdout.split()]
+    cpu, *nanoseconds = map(int, done.stdout.split())
+    return nanoseconds, cpu / 1e9

@@ -55,6 +55,7 @@ def rows() -> Iterator[Row]:
         theirs = Case(f"{name}: os.eventfd", _eventfd, most=7)
     if futex.helper() or hasattr(os, "eventfd"):
         yield Row(f"{name}, {theirs.who}", Cell(ours, MEDIAN), [Cell(theirs, MEDIAN)], 1.1, 1.0)
+        yield Row(f"CPU of its waiter, {theirs.who}", Cell(ours, CPU), [Cell(theirs, CPU)])
     yield Row("CPU of the waiter in such a round", Cell(ours, CPU), commit=20e-6)
 
 
@@ -111,7 +112,9 @@ def _eventfd(effort: Effort) -> Figures:
 
 
 def _futex(effort: Effort) -> Figures:
-    return percentiles(futex.rounds(_thoughtful_count(effort), _THINK))
+    count = _thoughtful_count(effort)
+    latencies, cpu = futex.rounds(count, _THINK)
+    return {**percentiles(latencies), CPU: cpu / count}
 
 
 def _thoughtful_count(effort: Effort) -> int:

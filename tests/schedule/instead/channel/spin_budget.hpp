@@ -7,6 +7,7 @@ namespace interpchannels {
 
 class SpinBudget {
 public:
+    static constexpr Nanos kAloneNanos = 0;
     static bool useful() noexcept { return false; }
     template <class Ready>
     bool spin(Ready ready, Nanos) noexcept {
