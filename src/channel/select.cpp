@@ -230,7 +230,11 @@ bool Select::maybe_ready(const WaitFor& wait) const noexcept {
 Status Select::wait(const WaitFor& wait) noexcept {
     if (!prepare()) return Status::kNoMemory;
     const Nanos slice_end = end_of_slice(wait);
-    channels_[0]->recv_spin_.spin([&] { return maybe_ready(wait); }, wait.deadline);
+    // At capacity 0 there is nothing to see of those who only look: it stands in line first, as receives and offers do.
+    const bool stand_first = std::any_of(&channels_[0], &channels_[channel_count_],
+                                         [](const Channel* channel) { return channel->capacity_ == 0; });
+    SpinBudget& budget = channels_[0]->recv_spin_;
+    if (!stand_first) budget.spin([&] { return maybe_ready(wait); }, wait.deadline);
     InGroup in_group(wait.group, me_);
     Status woken = Status::kOk;
     for (;;) {
@@ -261,7 +265,12 @@ Status Select::wait(const WaitFor& wait) noexcept {
         // Re-armed, then look: pairs with the fences of who sets a flag, then wakes.
         std::atomic_thread_fence(std::memory_order_seq_cst);
         if (!in_group.enter() || must_leave(wait) != Status::kOk || any_cancelled()) continue;
-        woken = sleep_until_woken(me_, wait, slice_end);
+        // Acquire pairs with mark_woken().
+        const bool soon =
+            stand_first &&
+            budget.spin([&] { return me_.word.load(std::memory_order_acquire) == Waiter::kWoken; },
+                        wait.deadline);
+        woken = soon ? Status::kOk : sleep_until_woken(me_, wait, slice_end);
     }
 }
 
