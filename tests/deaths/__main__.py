@@ -54,8 +54,6 @@ def deaths(options: argparse.Namespace) -> int:
     for part, count in ((batches, options.rounds), (exits, options.exits), (forks, options.forks)):
         if count:
             sums = part.run(options.seed, count, options.first, say=say)
-            for fault in sums["faults"]:
-                say(fault)
             faults += sums["faults"]
             for key, number in sorted(sums.get("deaths", {}).items()):
                 say(f"  {key:16} {number}")

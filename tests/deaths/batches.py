@@ -54,7 +54,7 @@ def play(seed: int, first: int, count: int, progress: str) -> int:
 
 
 def run(seed: int, count: int, first: int = 0, *, say=print) -> dict[str, object]:
-    """Go `count` rounds; return the sums and all faults."""
+    """Go `count` rounds; say each fault at once, and return the sums and all faults."""
     deaths: Counter[str] = Counter()
     faults: list[str] = []
     items = done = 0
@@ -63,6 +63,8 @@ def run(seed: int, count: int, first: int = 0, *, say=print) -> dict[str, object
         here = min(BATCH, count - done)
         got, out = batch(seed, first + done, here, (first + done) // BATCH % 2 == 1)
         faults += out
+        for fault in out:
+            say(fault)
         done += here
         deaths.update(got.get("deaths", {}))
         items += got.get("items", 0)

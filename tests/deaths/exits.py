@@ -118,7 +118,10 @@ def run(seed: int, count: int, first: int = 0, *, say=print) -> dict[str, object
     found: list[str] = []
     said = time.monotonic()
     for number in range(first, first + count):
-        found += run_one(seed, number)
+        faulty = run_one(seed, number)
+        found += faulty
+        for fault in faulty:
+            say(fault)
         if time.monotonic() - said > 10 or number == first + count - 1:
             said = time.monotonic()
             say(f"exits {number - first + 1}/{count}  faults {len(found)}")

@@ -121,7 +121,10 @@ def run(seed: int, count: int, first: int = 0, *, say=print) -> dict[str, object
     said = time.monotonic()
     for done in range(0, count, FORKS):
         here = min(FORKS, count - done)
-        found += run_one(seed, first + done // FORKS, here)
+        faulty = run_one(seed, first + done // FORKS, here)
+        found += faulty
+        for fault in faulty:
+            say(fault)
         if time.monotonic() - said > 10 or done + here == count:
             said = time.monotonic()
             say(f"forks {done + here}/{count}  faults {len(found)}")
