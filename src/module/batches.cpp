@@ -27,6 +27,15 @@ void annotate(const char* name, PyObject* value) {
     PyErr_SetRaisedException(Py_NewRef(exception.get()));
 }
 
+// An int, or nullptr where there is no memory; the current exception stays.
+PyObject* number(unsigned long long count) {
+    const PyRef exception(PyErr_GetRaisedException());
+    PyObject* const made = PyLong_FromUnsignedLongLong(count);
+    if (!made) PyErr_Clear();
+    PyErr_SetRaisedException(Py_XNewRef(exception.get()));
+    return made;
+}
+
 // Its iterator runs no Python code and waits for nobody.
 bool cannot_wait(PyObject* iterable) noexcept {
     PyTypeObject* const type = Py_TYPE(iterable);
@@ -146,7 +155,8 @@ public:
                 if (status != Status::kInterrupted) raise_status(self_, status, timeout_);
                 return nullptr;
             }
-            if (status != Status::kOk) break;
+            // What could not be decoded is gone, and is what is raised: what comes after it stays for the next call.
+            if (status != Status::kOk || failure_) break;
             left -= std::min(left, taken_);
             // What is there now, and no more: a quick sender must not keep us for ever.
             if (first) left = std::min(left, channel_.count_with_offers());
@@ -155,6 +165,8 @@ public:
         if (!failure_) return items_.release();
         PyErr_SetRaisedException(failure_.release());
         annotate("received", items_.get());
+        const PyRef failed(number(failed_));
+        annotate("failed", failed.get());
         return nullptr;
     }
 
@@ -190,6 +202,7 @@ private:
         if (value && PyList_Append(items_.get(), value.get()) == 0) return;
         HeldRef failure(PyErr_GetRaisedException());
         if (!failure_) failure_ = std::move(failure);
+        ++failed_;
     }
 
     EndObject& self_;
@@ -198,7 +211,8 @@ private:
     const Nanos deadline_;
     std::uint64_t taken_ = 0;  // by the last take
     HeldRef items_;
-    HeldRef failure_;  // the first
+    HeldRef failure_;  // the first; of the others, which were taken with it, there is but the number
+    unsigned long long failed_ = 0;
 };
 
 }  // namespace
@@ -218,10 +232,7 @@ PyObject* send_send_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs
         sent = PyRef(PyLong_FromUnsignedLongLong(sender.sent()));
         if (sent) return sent.release();
     }
-    const PyRef exception(PyErr_GetRaisedException());
-    sent = PyRef(PyLong_FromUnsignedLongLong(sender.sent()));
-    if (!sent) PyErr_Clear();
-    PyErr_SetRaisedException(Py_NewRef(exception.get()));
+    sent = PyRef(number(sender.sent()));
     annotate("sent", sent.get());
     return nullptr;
 }
@@ -233,8 +244,8 @@ PyObject* recv_recv_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs
     if (!named("recv_many", {"max", "timeout"}, args, nargs, kwnames, 0, {&max, &timeout})) return nullptr;
     std::uint64_t most = ~std::uint64_t{0};
     if (max && max != Py_None) {
-        const PyRef number(PyNumber_Index(max));
-        if (!number) {
+        const PyRef index(PyNumber_Index(max));
+        if (!index) {
             if (!PyErr_ExceptionMatches(PyExc_TypeError)) return nullptr;
             PyErr_Clear();
             PyErr_Format(PyExc_TypeError, "max must be None or an int >= 1, not %.200s",
@@ -242,10 +253,10 @@ PyObject* recv_recv_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs
             return nullptr;
         }
         int overflow = 0;
-        const long long value = PyLong_AsLongLongAndOverflow(number.get(), &overflow);
+        const long long value = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
         if (overflow < 0 || (overflow == 0 && value < 1)) {
             if (PyErr_Occurred()) return nullptr;
-            PyErr_Format(PyExc_ValueError, "max must be None or an int >= 1, not %R", number.get());
+            PyErr_Format(PyExc_ValueError, "max must be None or an int >= 1, not %R", index.get());
             return nullptr;
         }
         if (overflow == 0) most = static_cast<std::uint64_t>(value);

@@ -327,7 +327,9 @@ class Actor:
                     self.got(value)
             except TimeoutError:
                 self.count += 1
-            except channels.ItemInterpreterDestroyed:
+            except channels.ItemInterpreterDestroyed as error:
+                for value in getattr(error, "received", ()):  # recv_many's
+                    self.got(value)
                 self.log(UNBOUND, self.who, self.cell << 24)
             except ChannelClosedError as error:
                 if self.is_over(error):

@@ -9,7 +9,9 @@ import worker_functions as functions
 
 from interpchannels import (
     UNBOUND,
+    UNBOUND_ERROR,
     ChannelClosedError,
+    ItemInterpreterDestroyed,
     NotShareableError,
     create,
     spawn,
@@ -263,12 +265,24 @@ def test_at_capacity_0_it_takes_those_who_stand_there():
 
 def test_an_item_that_cannot_be_decoded_does_not_take_the_others_along():
     recv, send = create()
-    send.send_many([1, functions.FailsToLoad("here"), 2, [3]])
+    send.send_many([1, functions.FailsToLoad("here"), 2, functions.FailsToLoad("there"), [3]])
     with pytest.raises(RuntimeError, match="here") as caught:
         recv.recv_many()
-    assert caught.value.received == [1, 2, [3]]
+    assert (caught.value.received, caught.value.failed) == ([1, 2, [3]], 2)
     send.send("on")
     assert recv.recv_many() == ["on"]
+
+
+def test_each_item_of_an_interpreter_that_ended_is_an_error():
+    recv, send = create(unbounditems=UNBOUND_ERROR)
+    spawn(functions.send_all, send, [1, 2]).result()
+    send.send("here")
+    spawn(functions.send_all, send, [3]).result()
+    for received in [], [], ["here"]:
+        with pytest.raises(ItemInterpreterDestroyed) as caught:
+            recv.recv_many()
+        assert (caught.value.received, caught.value.failed) == (received, 1)
+    assert recv.recv_nowait("nothing more") == "nothing more"
 
 
 def test_items_that_remember_their_sender():
