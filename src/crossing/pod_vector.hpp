@@ -25,6 +25,14 @@ public:
         data_[size_++] = value;
         return true;
     }
+    // Makes it that long; what is new is yet to be written.
+    [[nodiscard]] bool extend(std::size_t size) noexcept {
+        while (room_ < size) {
+            if (!grow()) return false;
+        }
+        size_ = size;
+        return true;
+    }
     void pop() noexcept { --size_; }
     T& back() noexcept { return data_[size_ - 1]; }
     T& operator[](std::size_t i) noexcept { return data_[i]; }

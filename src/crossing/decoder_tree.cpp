@@ -1,0 +1,197 @@
+// Lists, tuples and dicts of plain values and of each other: the other side of plain_tree.cpp.
+//
+// They are read by functions that call each other, at most kTreeDepth deep. They run no Python code: what might, and what
+// only the frames can judge (a reference to a tuple that may be open), they leave alone, and each call that is open
+// turns into a frame.
+#include "crossing/decoding.hpp"
+
+namespace interpchannels {
+
+// A call is left: where there is no exception, with its frame at its place. Takes over what the frame holds. nullptr.
+PyObject* Decoder::suspended(const Frame& frame, int depth) {
+    const std::size_t index = tree_base_ + static_cast<std::size_t>(depth);
+    // The innermost makes room for those that it lies in, which come next.
+    if (goes_on_ && frames_.size() <= index && !frames_.extend(index + 1)) {
+        goes_on_ = false;
+        PyErr_NoMemory();
+    }
+    if (goes_on_) {
+        frames_[index] = frame;
+        return nullptr;
+    }
+    Py_XDECREF(frame.keys);
+    Py_XDECREF(frame.key);
+    Py_DECREF(frame.obj);
+    return nullptr;
+}
+
+PyObject* Decoder::tree(int kind, Py_ssize_t size, bool mark, int depth) {
+    if (kind == kDict) return dict(size, mark, depth, nullptr);
+    PyObject* const made = kind == kList ? PyList_New(size) : PyTuple_New(size);
+    if (!made) return nullptr;
+    if (mark && !remember(made)) {
+        Py_DECREF(made);
+        return nullptr;
+    }
+    if (size == 0) return made;
+    return sequence(made,
+                    kind == kList ? reinterpret_cast<PyListObject*>(made)->ob_item
+                                  : reinterpret_cast<PyTupleObject*>(made)->ob_item,
+                    size, kind, depth);
+}
+
+PyObject* Decoder::sequence(PyObject* made, PyObject** items, Py_ssize_t size, int kind, int depth) {
+    claimed_ += static_cast<std::uint64_t>(size);
+    Keys keys;
+    for (Py_ssize_t pos = 0; pos < size;) {
+        PyObject* item = nullptr;
+        if (left() == 0) {
+            malformed();
+        } else if (at_run()) {
+            keys.size = 0;
+            const Py_ssize_t n = run_of_numbers(size - pos, [to = items + pos](PyObject* number) mutable {
+                *to++ = number;
+                return true;
+            });
+            pos += n;
+            if (n > 0) continue;
+        } else if ((*at_ & ~std::byte{kRemember}) == std::byte{kDictLike}) {
+            item = dict_like(pos > 0 ? items[pos - 1] : nullptr, keys, depth + 1);
+        } else {
+            keys.size = 0;
+            item = tree_value(depth + 1);
+        }
+        if (!item) {
+            return suspended({made, nullptr, nullptr, pos, size, -1, static_cast<std::uint8_t>(kind), nullptr,
+                              0, 0},
+                             depth);
+        }
+        items[pos++] = item;
+    }
+    claimed_ -= static_cast<std::uint64_t>(size);
+    return made;
+}
+
+// All keys are str.
+bool Decoder::keys_of(PyObject* dict, Keys& keys) noexcept {
+    if (!dict || !PyDict_CheckExact(dict) || PyDict_GET_SIZE(dict) > kShapeMost) return false;
+    PyObject* key = nullptr;
+    Py_ssize_t n = 0;
+    for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &key, nullptr); ++n) {
+        if (!PyUnicode_CheckExact(key)) return false;
+        keys.keys[n] = key;
+    }
+    keys.size = n;
+    return n > 0;
+}
+
+PyObject* Decoder::dict_like(PyObject* neighbour, Keys& keys, int depth) {
+    const bool mark = (*at_++ & std::byte{kRemember}) != std::byte{0};
+    std::uint64_t size = 0;
+    if (!get_size(size) || (keys.size == 0 && !keys_of(neighbour, keys)) ||
+        size != static_cast<std::uint64_t>(keys.size)) {
+        return malformed();
+    }
+    return dict(keys.size, mark, depth, &keys);
+}
+
+PyObject* Decoder::dict(Py_ssize_t size, bool mark, int depth, Keys* like) {
+    PyObject* const made = PyDict_New();
+    if (!made) return nullptr;
+    if (mark && !remember(made)) {
+        Py_DECREF(made);
+        return nullptr;
+    }
+    if (size == 0) return made;
+    claimed_ += static_cast<std::uint64_t>(size);
+    for (Py_ssize_t pos = 0; pos < size; ++pos) {
+        PyObject* key = nullptr;
+        PyObject* item = nullptr;
+        if (like && left() > 0 && *at_ == std::byte{kOtherKeys}) {
+            ++at_;
+            like->size = 0;
+            like = nullptr;
+        }
+        key = like ? Py_NewRef(like->keys[pos]) : tree_value(depth + 1);
+        if (key) item = tree_value(depth + 1);
+        const int failed = item ? PyDict_SetItem(made, key, item) : 0;
+        if (!item || failed < 0) {
+            PyObject* keys = nullptr;
+            if (like && goes_on_) {
+                keys = PyTuple_New(size);
+                goes_on_ = keys != nullptr;
+                for (Py_ssize_t i = 0; keys && i < size; ++i) {
+                    PyTuple_SET_ITEM(keys, i, Py_NewRef(like->keys[i]));
+                }
+            }
+            Py_XDECREF(item);
+            return suspended({made, key, keys, pos, size, -1, kDict, nullptr, 0, 0}, depth);
+        }
+        Py_DECREF(key);
+        Py_DECREF(item);
+    }
+    claimed_ -= static_cast<std::uint64_t>(size);
+    return made;
+}
+
+// As value(), in a tree. goes_on_ without anything read where it is for the frames.
+PyObject* Decoder::tree_value(int depth) {
+    const std::size_t room = left();
+    if (room == 0) return malformed();
+    PyObject* made = nullptr;
+    std::size_t size = 0;
+    if (small_value(at_, room, made, size)) {
+        at_ += size;
+        return made;
+    }
+    const auto tag = static_cast<std::uint8_t>(*at_);
+    switch (tag) {
+    case kStrAscii | kRemember:
+        if (!small_text(at_, room, made, size)) return other_value();
+        at_ += size;
+        return remembered(made, true);
+    case kRef: {
+        const std::byte* const from = at_++;
+        std::uint64_t number = 0;
+        PyObject* const known =
+            get_varint(number) && number < remembered_.size() ? remembered_[number] : nullptr;
+        if (!known) return malformed();
+        if (PyUnicode_CheckExact(known) || PyDict_CheckExact(known) || PyBytes_CheckExact(known)) {
+            return Py_NewRef(known);
+        }
+        at_ = from;
+        break;
+    }
+    case kTuple:
+    case kTuple | kRemember:
+    case kList:
+    case kList | kRemember:
+    case kDict:
+    case kDict | kRemember: {
+        if (depth > kTreeDepth) break;
+        std::uint64_t n = 0;
+        ++at_;
+        if (!get_size(n)) return malformed();
+        return tree(tag & ~kRemember, static_cast<Py_ssize_t>(n), (tag & kRemember) != 0, depth);
+    }
+    case kInt64:
+    case kIntBig:
+    case kComplex:
+    case kStrAscii:
+    case kStrLatin1:
+    case kStrLatin1 | kRemember:
+    case kStrUcs2:
+    case kStrUcs2 | kRemember:
+    case kStrUcs4:
+    case kStrUcs4 | kRemember:
+    case kBytes:
+    case kBytes | kRemember:
+        return other_value();
+    default:
+        break;
+    }
+    goes_on_ = true;
+    return nullptr;
+}
+
+}  // namespace interpchannels
