@@ -45,6 +45,12 @@ PyObject* Decoder::other_value() {
         tree_base_ = frames_.size();
         return tree(tag & ~kRemember, static_cast<Py_ssize_t>(n), mark, 0);
     }
+    case kDictAlone: {
+        std::uint64_t n = 0;
+        if (remembered_.size() != 0 || !get_size(n) || !remember(nullptr)) return malformed();
+        tree_base_ = frames_.size();
+        return dict(static_cast<Py_ssize_t>(n), false, 0, nullptr);
+    }
     case kSet:
     case kFrozenSet: {
         std::uint64_t n = 0;

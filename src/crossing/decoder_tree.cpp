@@ -11,9 +11,11 @@ namespace interpchannels {
 PyObject* Decoder::suspended(const Frame& frame, int depth) {
     const std::size_t index = tree_base_ + static_cast<std::size_t>(depth);
     // The innermost makes room for those that it lies in, which come next.
-    if (goes_on_ && frames_.size() <= index && !frames_.extend(index + 1)) {
-        goes_on_ = false;
-        PyErr_NoMemory();
+    const std::size_t first = frames_.size();
+    if (goes_on_ && first <= index) {
+        goes_on_ = frames_.extend(index + 1);
+        if (!goes_on_) PyErr_NoMemory();
+        for (std::size_t i = first; goes_on_ && i < index; ++i) frames_[i] = Frame{};  // one of them may fail
     }
     if (goes_on_) {
         frames_[index] = frame;
@@ -95,7 +97,65 @@ PyObject* Decoder::dict_like(PyObject* neighbour, Keys& keys, int depth) {
     return dict(keys.size, mark, depth, &keys);
 }
 
+// One that nothing in it refers to: made when all of its pairs are there, in its size.
+PyObject* Decoder::gathered_dict(Py_ssize_t size, int depth, Keys* like) {
+    constexpr Py_ssize_t kFew = 16;
+    PyObject* few[2 * kFew];
+    PyObject** const pairs =
+        size <= kFew ? few
+                     : static_cast<PyObject**>(std::malloc(static_cast<std::size_t>(size) * 2 * sizeof *pairs));
+    if (!pairs) return PyErr_NoMemory();
+    claimed_ += static_cast<std::uint64_t>(size);
+    PyObject** past = pairs;
+    PyObject* made = nullptr;
+    for (Py_ssize_t pos = 0;; ++pos, past += 2) {
+        if (pos == size) {
+            made = cpython::dict_of_pairs(pairs, size);
+            claimed_ -= static_cast<std::uint64_t>(size);
+            break;
+        }
+        if (like && at_ != end_ && *at_ == std::byte{kOtherKeys}) {
+            ++at_;
+            like->size = 0;
+            like = nullptr;
+        }
+        PyObject* const key = like ? Py_NewRef(like->keys[pos]) : tree_value(depth + 1);
+        PyObject* const item = key ? tree_value(depth + 1) : nullptr;
+        if (!item) {
+            unfinished_dict(pairs, pos, size, depth, key, like);
+            break;
+        }
+        past[0] = key;
+        past[1] = item;
+    }
+    while (past != pairs) Py_DECREF(*--past);
+    if (pairs != few) std::free(pairs);
+    return made;
+}
+
+// Not all pairs of a dict can be gathered: it is made of the `count` that were. Takes over `key`; else as suspended().
+void Decoder::unfinished_dict(PyObject* const* pairs, Py_ssize_t count, Py_ssize_t size, int depth,
+                              PyObject* key, const Keys* like) {
+    PyObject* made = goes_on_ ? PyDict_New() : nullptr;
+    for (Py_ssize_t i = 0; made && i < count; ++i) {
+        if (PyDict_SetItem(made, pairs[2 * i], pairs[2 * i + 1]) < 0) Py_CLEAR(made);
+    }
+    PyObject* keys = nullptr;
+    if (made && like) {
+        keys = PyTuple_New(size);
+        for (Py_ssize_t i = 0; keys && i < size; ++i) PyTuple_SET_ITEM(keys, i, Py_NewRef(like->keys[i]));
+        if (!keys) Py_CLEAR(made);
+    }
+    if (made) {
+        suspended({made, key, keys, count, size, -1, kDict, nullptr, 0, 0}, depth);
+    } else {
+        goes_on_ = false;
+        Py_XDECREF(key);
+    }
+}
+
 PyObject* Decoder::dict(Py_ssize_t size, bool mark, int depth, Keys* like) {
+    if (!mark && size > 0) return gathered_dict(size, depth, like);
     PyObject* const made = PyDict_New();
     if (!made) return nullptr;
     if (mark && !remember(made)) {

@@ -204,6 +204,9 @@ private:
     PyObject* tree(int kind, Py_ssize_t size, bool mark, int depth);
     PyObject* sequence(PyObject* made, PyObject** items, Py_ssize_t size, int kind, int depth);
     PyObject* dict(Py_ssize_t size, bool mark, int depth, Keys* like);
+    PyObject* gathered_dict(Py_ssize_t size, int depth, Keys* like);
+    void unfinished_dict(PyObject* const* pairs, Py_ssize_t count, Py_ssize_t size, int depth, PyObject* key,
+                         const Keys* like);
     PyObject* tree_value(int depth);
     PyObject* suspended(const Frame& frame, int depth);
     PyObject* dict_like(PyObject* neighbour, Keys& keys, int depth);

@@ -16,7 +16,10 @@ bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
 }
 
 int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch) {
-    if (encode_small(obj, out.parcel, scratch)) return 0;
+    return encode_small(obj, out.parcel, scratch) ? 0 : encode_other(context, obj, mode, out, scratch);
+}
+
+int encode_other(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch) {
     {
         Encoder encoder(context, mode, scratch);
         switch (encoder.run(obj)) {
@@ -166,6 +169,7 @@ Encoder::Step Encoder::refer_to_open_tuple(std::int64_t number) {
 }
 
 Encoder::Step Encoder::refer(std::int64_t number) {
+    refers_to_first_ = refers_to_first_ || number == 0;
     return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(number)) ? kLeaf : kError;
 }
 
@@ -622,6 +626,9 @@ Encoder::Result Encoder::run(PyObject* root) {
     while (step == kPushed || (step == kLeaf && !frames_.empty())) {
         step = next(frames_.back());
         if (step == kLeaf) pop();
+    }
+    if (step == kLeaf && base_[0] == (std::byte{kDict} | std::byte{kRemember}) && !refers_to_first_) {
+        base_[0] = std::byte{kDictAlone};
     }
     return step == kLeaf ? Result::kDone : step == kIsForeign ? Result::kForeign : Result::kError;
 }

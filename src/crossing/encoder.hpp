@@ -55,6 +55,8 @@ std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept;
 
 // Attached; may run Python code. `scratch` stays with the parcel. 0, or -1 with an exception set.
 int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch);
+// The same for what encode_small() did not do.
+int encode_other(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch);
 
 class Encoder {
 public:
@@ -228,6 +230,7 @@ private:
     std::size_t bucket_mask_ = 0;
     std::size_t tree_base_ = 0;  // frames below the tree that is being written
     ClassesInUse classes_;
+    bool refers_to_first_ = false;      // to what has number 0
     std::size_t registered_depth_ = 0;  // open frames of registered objects
     PyObject* foreign_ = nullptr;       // strong
     bool explaining_ = false;

@@ -103,14 +103,18 @@ template <bool kInside>
 
 // --- reading ---
 
-// A short ASCII str at `at`, where there are `room` bytes, with the size of what was read. False where it is none, or
-// one of the interpreter's own; true and nullptr where there is an exception.
+// A short ASCII str at `at`, where there are `room` bytes, with the size of what was read. False where it is none; true
+// and nullptr where there is an exception.
 [[gnu::always_inline]] inline bool small_text(const std::byte* at, std::size_t room, PyObject*& made,
                                               std::size_t& size) {
     if (room < 2) return false;
     const auto length = static_cast<std::size_t>(at[1]);
     size = length + 2;
-    if (length < 2 || length >= 0x80 || size > room) return false;
+    if (length >= 0x80 || size > room) return false;
+    if (length == 1) {  // the interpreter's own, as is the empty one
+        made = PyUnicode_FromOrdinal(static_cast<std::uint8_t>(at[2]));
+        return true;
+    }
     made = PyUnicode_New(static_cast<Py_ssize_t>(length), 0x7F);
     if (made) copy_payload(reinterpret_cast<std::byte*>(PyUnicode_1BYTE_DATA(made)), at + 2, length);
     return true;

@@ -13,6 +13,7 @@
 //   unregister a type       _PyCrossInterpreterData_UnregisterClass  _PyXIData_UnregisterClass
 //   at an interpreter's end _Py_AtExit (3.12), PyUnstable_AtExit     PyUnstable_AtExit
 //   run in an interpreter   _PyEval_AddPendingCall (optional)        the same
+//   a dict of known size _PyDict_FromItems (3.13, optional)           the same
 //   state, if attached      _PyThreadState_UncheckedGet (3.12)       -
 //   bytes of an int         _PyLong_NumBits, _PyLong_AsByteArray,    -
 //                           _PyLong_FromByteArray (3.12)
@@ -53,6 +54,10 @@ int unregister_class(PyTypeObject* type);
 Py_ssize_t int_size(PyObject* obj);
 int int_to_bytes(PyObject* obj, void* bytes, Py_ssize_t size);
 PyObject* int_from_bytes(const void* bytes, Py_ssize_t size);
+
+// A new dict of `count` pairs that lie in a row, key and value in turn; its table is made in its size at once. Nothing
+// of the pairs is taken over. Where this CPython has no such thing, one by one.
+PyObject* dict_of_pairs(PyObject* const* pairs, Py_ssize_t count);
 
 // Calls f(data) when the interpreter has been finalized, attached to it. -1 with an exception set.
 int at_exit(PyInterpreterState* interp, void (*f)(void*), void* data);

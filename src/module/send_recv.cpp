@@ -81,7 +81,7 @@ Status encode_for(EndObject& self, PyObject* obj, Outgoing& out, Scratch& scratc
         // caller's; the channel stays, since the object does.
         CrossingMode mode;
         mode.pickle = channel.pickle();
-        if (encode(*self.state, obj, mode, out, scratch) < 0) return Status::kInterrupted;
+        if (encode_other(*self.state, obj, mode, out, scratch) < 0) return Status::kInterrupted;
         if (self.handle.closed()) return Status::kCancelled;
         if (parcel.attachments) suspend_own(parcel, channel);
     }
