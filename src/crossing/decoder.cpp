@@ -45,12 +45,9 @@ PyObject* Decoder::other_value() {
         tree_base_ = frames_.size();
         return tree(tag & ~kRemember, static_cast<Py_ssize_t>(n), mark, 0);
     }
-    case kDictAlone: {
-        std::uint64_t n = 0;
-        if (remembered_.size() != 0 || !get_size(n) || !remember(nullptr)) return malformed();
-        tree_base_ = frames_.size();
-        return dict(static_cast<Py_ssize_t>(n), false, 0, nullptr);
-    }
+    case kKey:
+        --at_;
+        return remembered(key(), mark);
     case kSet:
     case kFrozenSet: {
         std::uint64_t n = 0;
@@ -198,14 +195,14 @@ template <class Put>
 PyObject* Decoder::fill_sequence(Frame& frame, Put put) {
     Keys keys;
     while (frame.pos < frame.size) {
-        if (left() == 0) return malformed();
+        if (at_ == end_) return malformed();
         if (at_run()) {
             keys.size = 0;
             if (run_of_numbers(frame.size - frame.pos, put) == 0) return nullptr;
             continue;
         }
         PyObject* item = nullptr;
-        if ((*at_ & ~std::byte{kRemember}) == std::byte{kDictLike}) {
+        if (at_neighbours()) {
             // Its neighbour: of a list that code has changed since there may be none.
             PyObject* before = nullptr;
             if (frame.pos > 0 && frame.kind == kTuple) before = PyTuple_GET_ITEM(frame.obj, frame.pos - 1);

@@ -47,8 +47,11 @@ PyObject* Decoder::sequence(PyObject* made, PyObject** items, Py_ssize_t size, i
     Keys keys;
     for (Py_ssize_t pos = 0; pos < size;) {
         PyObject* item = nullptr;
-        if (left() == 0) {
+        if (at_ == end_) {
             malformed();
+        } else if (!at_neighbours()) {
+            keys.size = 0;
+            item = tree_value(depth + 1);
         } else if (at_run()) {
             keys.size = 0;
             const Py_ssize_t n = run_of_numbers(size - pos, [to = items + pos](PyObject* number) mutable {
@@ -57,11 +60,8 @@ PyObject* Decoder::sequence(PyObject* made, PyObject** items, Py_ssize_t size, i
             });
             pos += n;
             if (n > 0) continue;
-        } else if ((*at_ & ~std::byte{kRemember}) == std::byte{kDictLike}) {
-            item = dict_like(pos > 0 ? items[pos - 1] : nullptr, keys, depth + 1);
         } else {
-            keys.size = 0;
-            item = tree_value(depth + 1);
+            item = dict_like(pos > 0 ? items[pos - 1] : nullptr, keys, depth + 1);
         }
         if (!item) {
             return suspended({made, nullptr, nullptr, pos, size, -1, static_cast<std::uint8_t>(kind), nullptr,
@@ -88,6 +88,7 @@ bool Decoder::keys_of(PyObject* dict, Keys& keys) noexcept {
 }
 
 PyObject* Decoder::dict_like(PyObject* neighbour, Keys& keys, int depth) {
+    if ((*at_ & ~std::byte{kRemember}) != std::byte{kDictLike}) return malformed();
     const bool mark = (*at_++ & std::byte{kRemember}) != std::byte{0};
     std::uint64_t size = 0;
     if (!get_size(size) || (keys.size == 0 && !keys_of(neighbour, keys)) ||
@@ -154,6 +155,15 @@ void Decoder::unfinished_dict(PyObject* const* pairs, Py_ssize_t count, Py_ssize
     }
 }
 
+// The whole value.
+PyObject* Decoder::dict_alone() {
+    std::uint64_t size = 0;
+    ++at_;
+    if (!remembered_.empty() || !frames_.empty() || !get_size(size)) return malformed();
+    if (!remember(nullptr)) return nullptr;
+    return dict(static_cast<Py_ssize_t>(size), false, 0, nullptr);
+}
+
 PyObject* Decoder::dict(Py_ssize_t size, bool mark, int depth, Keys* like) {
     if (!mark && size > 0) return gathered_dict(size, depth, like);
     PyObject* const made = PyDict_New();
@@ -194,50 +204,62 @@ PyObject* Decoder::dict(Py_ssize_t size, bool mark, int depth, Keys* like) {
     return made;
 }
 
-// As value(), in a tree. goes_on_ without anything read where it is for the frames.
-PyObject* Decoder::tree_value(int depth) {
-    const std::size_t room = left();
-    if (room == 0) return malformed();
-    PyObject* made = nullptr;
-    std::size_t size = 0;
-    if (small_value(at_, room, made, size)) {
-        at_ += size;
-        return made;
+// Unmarked, as short_text().
+[[gnu::noinline]] PyObject* Decoder::key() {
+    Py_hash_t hash = -1;
+    std::uint8_t length = 0;
+    ++at_;
+    if (!get_u8(length) || !get(&hash, sizeof hash) || length < 2 || length >= 0x80 || length > left()) {
+        return malformed();
     }
+    PyObject* const made = PyUnicode_New(length, 0x7F);
+    if (!made) return nullptr;
+    copy_payload(reinterpret_cast<std::byte*>(PyUnicode_1BYTE_DATA(made)), at_, length);
+    at_ += length;
+    cpython::set_hash(made, hash);
+    return made;
+}
+
+// As value(), in a tree. goes_on_ without anything read where it is for the frames. What needs no more than a call is
+// here, and the rest elsewhere, so that the former saves no registers.
+PyObject* Decoder::tree_value(int depth) {
+    if (at_ == end_) return malformed();
     const auto tag = static_cast<std::uint8_t>(*at_);
     switch (tag) {
-    case kStrAscii | kRemember:
-        if (!small_text(at_, room, made, size)) return other_value();
-        at_ += size;
-        return remembered(made, true);
-    case kRef: {
-        const std::byte* const from = at_++;
-        std::uint64_t number = 0;
-        PyObject* const known =
-            get_varint(number) && number < remembered_.size() ? remembered_[number] : nullptr;
-        if (!known) return malformed();
-        if (PyUnicode_CheckExact(known) || PyDict_CheckExact(known) || PyBytes_CheckExact(known)) {
-            return Py_NewRef(known);
-        }
-        at_ = from;
-        break;
-    }
+    case kNone:
+        return scalar<kNone>();
+    case kTrue:
+        return scalar<kTrue>();
+    case kFalse:
+        return scalar<kFalse>();
+    case kInt8:
+        return scalar<kInt8>();
+    case kInt32:
+        return scalar<kInt32>();
+    case kFloat:
+        return scalar<kFloat>();
+    case kStrAscii:
+        return short_text();
+    case kKey:
+        return key();
     case kTuple:
     case kTuple | kRemember:
     case kList:
     case kList | kRemember:
     case kDict:
-    case kDict | kRemember: {
-        if (depth > kTreeDepth) break;
-        std::uint64_t n = 0;
-        ++at_;
-        if (!get_size(n)) return malformed();
-        return tree(tag & ~kRemember, static_cast<Py_ssize_t>(n), (tag & kRemember) != 0, depth);
-    }
+    case kDict | kRemember:
+        return branch(tag, depth);
+    case kRef:
+        return known();
+    case kKey | kRemember:
+        return remembered(key(), true);
+    case kStrAscii | kRemember:
+        return remembered(short_text(), true);
+    case kDictAlone:
+        return depth == 0 ? dict_alone() : malformed();
     case kInt64:
     case kIntBig:
     case kComplex:
-    case kStrAscii:
     case kStrLatin1:
     case kStrLatin1 | kRemember:
     case kStrUcs2:
@@ -248,10 +270,43 @@ PyObject* Decoder::tree_value(int depth) {
     case kBytes | kRemember:
         return other_value();
     default:
-        break;
+        goes_on_ = true;
+        return nullptr;
     }
+}
+
+[[gnu::noinline]] PyObject* Decoder::branch(std::uint8_t tag, int depth) {
+    if (depth > kTreeDepth) {
+        goes_on_ = true;
+        return nullptr;
+    }
+    std::uint64_t size = 0;
+    ++at_;
+    if (!get_size(size)) return malformed();
+    return tree(tag & ~kRemember, static_cast<Py_ssize_t>(size), (tag & kRemember) != 0, depth);
+}
+
+[[gnu::noinline]] PyObject* Decoder::known() {
+    const std::byte* const from = at_++;
+    std::uint64_t number = 0;
+    PyObject* const obj = get_varint(number) && number < remembered_.size() ? remembered_[number] : nullptr;
+    if (!obj) return malformed();
+    if (PyUnicode_CheckExact(obj) || PyDict_CheckExact(obj) || PyBytes_CheckExact(obj)) return Py_NewRef(obj);
+    at_ = from;
     goes_on_ = true;
     return nullptr;
+}
+
+// Unmarked, whatever the tag says.
+[[gnu::noinline]] PyObject* Decoder::short_text() {
+    PyObject* made = nullptr;
+    std::size_t size = 0;
+    if (!small_text(at_, left(), made, size)) {
+        ++at_;
+        return text(kStrAscii);
+    }
+    at_ += size;
+    return made;
 }
 
 }  // namespace interpchannels

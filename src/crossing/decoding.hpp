@@ -29,7 +29,7 @@ public:
     Decoder& operator=(const Decoder&) = delete;
 
     PyObject* run() {
-        PyObject* made = value();
+        PyObject* made = first_value();
         for (;;) {
             while (made) {
                 if (frames_.empty()) return made;
@@ -175,6 +175,13 @@ private:
     }
 
     PyObject* other_value();
+    // Most of what comes here is a tree.
+    PyObject* first_value() {
+        PyObject* const made = tree_value(0);
+        if (made || !goes_on_ || !frames_.empty()) return made;
+        goes_on_ = false;
+        return value();
+    }
 
     // --- decoder_leaves.cpp ---
 
@@ -204,14 +211,29 @@ private:
     PyObject* tree(int kind, Py_ssize_t size, bool mark, int depth);
     PyObject* sequence(PyObject* made, PyObject** items, Py_ssize_t size, int kind, int depth);
     PyObject* dict(Py_ssize_t size, bool mark, int depth, Keys* like);
+    PyObject* dict_alone();
     PyObject* gathered_dict(Py_ssize_t size, int depth, Keys* like);
     void unfinished_dict(PyObject* const* pairs, Py_ssize_t count, Py_ssize_t size, int depth, PyObject* key,
                          const Keys* like);
     PyObject* tree_value(int depth);
+    // A value with this tag.
+    template <std::uint8_t kTag>
+    [[gnu::always_inline]] PyObject* scalar() {
+        PyObject* made = nullptr;
+        const bool whole =
+            small_scalar<kTag>(at_, left(), made, [this](std::size_t size) { at_ += size; });
+        return whole ? made : malformed();
+    }
+    PyObject* short_text();
+    PyObject* key();
+    PyObject* known();
+    PyObject* branch(std::uint8_t tag, int depth);
     PyObject* suspended(const Frame& frame, int depth);
     PyObject* dict_like(PyObject* neighbour, Keys& keys, int depth);
     static bool keys_of(PyObject* dict, Keys& keys) noexcept;
 
+    // At what stands only in a list or tuple: a run, or kDictLike.
+    bool at_neighbours() const noexcept { return static_cast<std::uint8_t>(*at_ & ~std::byte{kRemember}) >= kFloats; }
     bool at_run() const noexcept {
         const auto tag = static_cast<std::uint8_t>(*at_);
         return tag >= kFloats && tag <= kInts64;

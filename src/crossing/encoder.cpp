@@ -53,7 +53,7 @@ Encoder::~Encoder() {
     if (buckets_ != few_buckets_) std::free(buckets_);
     moved_.settle(first_);
     release_chain(first_);
-    if (base_ != scratch_) std::free(base_);
+    if (base_ != scratch_) free_heap(base_, room_);
     Py_XDECREF(foreign_);
 }
 
@@ -70,6 +70,11 @@ void Encoder::move_into(Outgoing& out) noexcept {
         parcel.data = scratch_;
         return;
     }
+    // It grew for more than there was.
+    std::byte* const fitting =
+        size_ < room_ / 2 ? static_cast<std::byte*>(std::realloc(base_, size_)) : base_;
+    if (fitting) base_ = fitting;
+    parcel.data = base_;
     parcel.heap = std::exchange(base_, scratch_);
 }
 
@@ -79,7 +84,7 @@ bool Encoder::grow(std::size_t n) {
     std::size_t wider = room_ * 2;
     if (wider < size_ + n) wider = size_ + n;
     auto* next =
-        static_cast<std::byte*>(base_ == scratch_ ? std::malloc(wider) : std::realloc(base_, wider));
+        base_ == scratch_ ? new_heap(wider) : static_cast<std::byte*>(std::realloc(base_, wider));
     if (!next) {
         PyErr_NoMemory();
         return false;
@@ -622,7 +627,9 @@ Encoder::Step Encoder::next(Frame& frame) {
 }
 
 Encoder::Result Encoder::run(PyObject* root) {
-    Step step = value(root);
+    tree_base_ = 0;
+    Step step = branch(root, 0, nullptr);
+    if (step == kStop) step = value(root);
     while (step == kPushed || (step == kLeaf && !frames_.empty())) {
         step = next(frames_.back());
         if (step == kLeaf) pop();

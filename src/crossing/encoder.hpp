@@ -147,12 +147,12 @@ private:
     Step leaf(PyObject* obj);
     Step other_leaf(PyObject* obj);
     Step shared_text(PyObject* str);
+    Step text_key(PyObject* str);
     Step items_of(PyObject* const* items, Py_ssize_t size, Place& at, int depth);
     Step pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int depth, Shape* shape);
     template <bool kRuns>
     Py_ssize_t small_items(PyObject* const* items, Py_ssize_t count);
     Py_ssize_t run(PyObject* const* items, Py_ssize_t count);
-    bool reserve_run(std::size_t bytes, Py_ssize_t count);
 
     // instances.cpp
     Step classed(PyObject* obj);

@@ -57,6 +57,7 @@ enum Tag : std::uint8_t {
     kRegistered,  // class, value
     kPickle,      // whole value only: varint references, varint buffers, varint n, n bytes of pickle
                   // [attachments: the values that the pickle refers to, then Blocks]
+    kKey,         // as kStrAscii, shorter than 128: 1 byte length, 8 bytes hash, bytes
     kDictAlone,   // whole value only: as kDict with a number, which nothing refers to
     // Among the items of a list or tuple only: a run, which stands for as many of them. 2 bytes n, n times 8, 4 or 8
     // bytes.

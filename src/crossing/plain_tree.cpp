@@ -10,8 +10,19 @@
 #include <cstring>
 
 #include "crossing/encoder.hpp"
+#include "interpreter/cpython_private.hpp"
 
 namespace interpchannels {
+
+namespace {
+
+// A list, tuple or dict, or of a subclass.
+bool is_tree(PyObject* obj) noexcept {
+    return PyType_HasFeature(Py_TYPE(obj), Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS |
+                                               Py_TPFLAGS_DICT_SUBCLASS);
+}
+
+}  // namespace
 
 // The keys of the dict that was written last in a list or tuple, if its next item may have the same. Borrowed.
 struct Encoder::Shape {
@@ -34,6 +45,37 @@ Encoder::Step Encoder::shared_text(PyObject* str) {
     at[1] = static_cast<std::byte>(length);
     copy_payload(at + 2, reinterpret_cast<const std::byte*>(PyUnicode_1BYTE_DATA(str)), length);
     size_ += length + 2;
+    return kLeaf;
+}
+
+// A str that is a key. It goes with its hash, which is the same in all interpreters of the process.
+Encoder::Step Encoder::text_key(PyObject* str) {
+    if (!PyUnicode_IS_COMPACT_ASCII(str)) return leaf(str);
+    const Py_ssize_t length = PyUnicode_GET_LENGTH(str);
+    if (length == 1) {
+        if (!reserve(3)) return kError;
+        base_[size_] = std::byte{kStrAscii};
+        base_[size_ + 1] = std::byte{1};
+        base_[size_ + 2] = static_cast<std::byte>(*PyUnicode_1BYTE_DATA(str));
+        size_ += 3;
+        return kLeaf;
+    }
+    const Py_hash_t hash = cpython::known_hash(str);
+    if (length == 0 || length >= 0x80 || hash == -1) return leaf(str);
+    std::uint8_t mark = 0;
+    if (!met_once(str)) {
+        const std::int64_t known = find_or_add(str, mark);
+        if (known < -1) return kError;
+        if (known >= 0) return refer(known);
+    }
+    if (!reserve(kSmallMax + sizeof hash)) return kError;
+    std::byte* const at = base_ + size_;
+    at[0] = static_cast<std::byte>(kKey | mark);
+    at[1] = static_cast<std::byte>(length);
+    std::memcpy(at + 2, &hash, sizeof hash);
+    copy_payload(at + 2 + sizeof hash, reinterpret_cast<const std::byte*>(PyUnicode_1BYTE_DATA(str)),
+                 static_cast<std::size_t>(length));
+    size_ += 2 + sizeof hash + static_cast<std::size_t>(length);
     return kLeaf;
 }
 
@@ -74,14 +116,6 @@ std::byte* put_run_header(std::byte* at, Tag tag, Py_ssize_t n) noexcept {
 
 }  // namespace
 
-// Room for a run, and where there is none, for `count` numbers, which are likely to follow it: then the bytes are not
-// copied again and again.
-bool Encoder::reserve_run(std::size_t bytes, Py_ssize_t count) {
-    if (room_ - size_ >= bytes) return true;
-    const std::size_t all = static_cast<std::size_t>(count) * 8;
-    return grow(bytes + all + all / 64);
-}
-
 // Writes a run of the first of `count` items. How many; 0: they are too few; -1 with an exception set.
 Py_ssize_t Encoder::run(PyObject* const* items, Py_ssize_t count) {
     PyTypeObject* const type = Py_TYPE(items[0]);
@@ -89,13 +123,13 @@ Py_ssize_t Encoder::run(PyObject* const* items, Py_ssize_t count) {
     constexpr std::size_t kHeader = 3;
     Py_ssize_t n = 0;
     if (type == &PyFloat_Type) {
-        while (n < most && Py_TYPE(items[n]) == type) ++n;
-        if (!reserve_run(kHeader + static_cast<std::size_t>(n) * 8, count)) return -1;
-        std::byte* at = put_run_header(base_ + size_, kFloats, n);
-        for (Py_ssize_t i = 0; i < n; ++i, at += 8) {
-            const double value = PyFloat_AS_DOUBLE(items[i]);
+        if (!reserve(kHeader + static_cast<std::size_t>(most) * 8)) return -1;
+        std::byte* at = base_ + size_ + kHeader;
+        for (; n < most && Py_TYPE(items[n]) == type; ++n, at += 8) {
+            const double value = PyFloat_AS_DOUBLE(items[n]);
             std::memcpy(at, &value, 8);
         }
+        put_run_header(base_ + size_, kFloats, n);
         size_ = static_cast<std::size_t>(at - base_);
         return n;
     }
@@ -106,7 +140,7 @@ Py_ssize_t Encoder::run(PyObject* const* items, Py_ssize_t count) {
         narrow = narrow && value == static_cast<std::int32_t>(value);
     }
     if (n < kRunLeast) return 0;
-    if (!reserve_run(kHeader + static_cast<std::size_t>(n) * 8, count)) return -1;
+    if (!reserve(kHeader + static_cast<std::size_t>(n) * 8)) return -1;
     std::byte* at = put_run_header(base_ + size_, narrow ? kInts32 : kInts64, n);
     if (narrow) {
         for (Py_ssize_t i = 0; i < n; ++i, at += 4) {
@@ -125,19 +159,27 @@ Py_ssize_t Encoder::run(PyObject* const* items, Py_ssize_t count) {
 template <bool kRuns>
 Py_ssize_t Encoder::small_items(PyObject* const* items, Py_ssize_t count) {
     Py_ssize_t done = 0;
+    std::byte* at = base_ + size_;
     while (done < count) {
         if (kRuns && count - done >= kRunLeast && starts_run(items + done)) {
+            size_ = static_cast<std::size_t>(at - base_);
             const Py_ssize_t n = run(items + done, count - done);
             if (n < 0) return -1;
+            at = base_ + size_;
             done += n;
             if (n > 0) continue;
         }
-        if (!reserve(kSmallMax)) return -1;
-        const std::size_t n = put_small<true>(items[done], base_ + size_);
+        if (base_ + room_ - at < static_cast<std::ptrdiff_t>(kSmallMax)) {
+            size_ = static_cast<std::size_t>(at - base_);
+            if (!reserve(kSmallMax)) return -1;
+            at = base_ + size_;
+        }
+        const std::size_t n = put_small<true>(items[done], at);
         if (n == 0) break;
-        size_ += n;
+        at += n;
         ++done;
     }
+    size_ = static_cast<std::size_t>(at - base_);
     return done;
 }
 template Py_ssize_t Encoder::small_items<true>(PyObject* const*, Py_ssize_t);
@@ -163,7 +205,7 @@ Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
         return leaf(obj);
     }
     if (depth > kTreeDepth || (!mode_.native && tag != kTuple)) return kStop;
-    const Py_ssize_t like = tag == kDict && shape ? std::exchange(shape->size, 0) : 0;
+    const Py_ssize_t like = shape ? std::exchange(shape->size, 0) : 0;  // whatever this is, until it turns out to be one
     std::uint8_t mark = 0;
     std::int64_t number = -1;
     if ((size > 0 || tag != kTuple) && !met_once(obj)) {
@@ -176,7 +218,7 @@ Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
         number = static_cast<std::int64_t>(remembered_.size()) - 1;
     }
     if (!reserve(1 + kVarintMax)) return kError;
-    const bool as_before = size > 0 && like == size;
+    const bool as_before = tag == kDict && size > 0 && like == size;
     base_[size_++] = static_cast<std::byte>((as_before ? kDictLike : tag) | mark);
     size_ += varint_at(static_cast<std::uint64_t>(size), base_ + size_);
     if (size == 0) return kLeaf;
@@ -187,6 +229,9 @@ Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
 // in it.
 Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number, int depth,
                             Shape* shape, bool like) {
+    // Likely enough for most values, so that the bytes of a large one are not copied again and again.
+    constexpr Py_ssize_t kMany = 256;
+    if (size >= kMany && !reserve(static_cast<std::size_t>(size) * (tag == kDict ? 16 : 8))) return kError;
     const bool refers = tag == kTuple && number >= 0;
     if (refers) remembered_[static_cast<std::size_t>(number)].open_tuple = true;
     Place at{0, nullptr, nullptr, like};
@@ -250,16 +295,16 @@ Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int 
             at.like = false;
         }
         if (!at.like) {
-            const Step step = leaf(key);
+            const Step step = Py_TYPE(key) == &PyUnicode_Type ? text_key(key) : leaf(key);
             if (step != kLeaf) return step;
             all_text = all_text && PyUnicode_CheckExact(key);
             if (all_text) shape->keys[index] = key;
         }
-        const Step step = branch(item, depth + 1, nullptr);
+        const Step step = is_tree(item) ? branch(item, depth + 1, nullptr) : leaf(item);
         if (step == kLeaf) continue;
         if (step == kStop && at.like) {
             at.like = false;
-            if (!put_tag(kOtherKeys) || leaf(key) != kLeaf) return kError;
+            if (!put_tag(kOtherKeys) || text_key(key) != kLeaf) return kError;
         }
         at.key = key;
         if (step == kStop) at.item = item;

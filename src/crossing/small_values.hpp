@@ -120,43 +120,52 @@ template <bool kInside>
     return true;
 }
 
+// The same for a value whose tag is known: None, a bool, an int or a float. advance() is told the size before the object
+// is made, so that a caller who returns it has nothing left to do.
+template <std::uint8_t kTag, class Advance>
+[[gnu::always_inline]] inline bool small_scalar(const std::byte* at, std::size_t room, PyObject*& made,
+                                                Advance advance) {
+    if constexpr (kTag == kNone || kTag == kTrue || kTag == kFalse) {
+        advance(1);
+        made = Py_NewRef(kTag == kNone ? Py_None : kTag == kTrue ? Py_True : Py_False);
+    } else if constexpr (kTag == kInt8) {
+        if (room < 2) return false;
+        advance(2);
+        made = PyLong_FromLong(static_cast<std::int8_t>(at[1]));
+    } else if constexpr (kTag == kInt32) {
+        std::int32_t v = 0;
+        if (room < 1 + sizeof v) return false;
+        std::memcpy(&v, at + 1, sizeof v);
+        advance(1 + sizeof v);
+        made = PyLong_FromLong(v);
+    } else {
+        static_assert(kTag == kFloat);
+        double v = 0;
+        if (room < 1 + sizeof v) return false;
+        std::memcpy(&v, at + 1, sizeof v);
+        advance(1 + sizeof v);
+        made = PyFloat_FromDouble(v);
+    }
+    return true;
+}
+
 // The same for all that put_small() writes most. What it leaves out the decoder knows.
 [[gnu::always_inline]] inline bool small_value(const std::byte* at, std::size_t room, PyObject*& made,
                                                std::size_t& size) {
+    const auto advance = [&size](std::size_t n) { size = n; };
     switch (static_cast<std::uint8_t>(*at)) {
     case kNone:
-        size = 1;
-        made = Py_NewRef(Py_None);
-        return true;
+        return small_scalar<kNone>(at, room, made, advance);
     case kTrue:
-        size = 1;
-        made = Py_NewRef(Py_True);
-        return true;
+        return small_scalar<kTrue>(at, room, made, advance);
     case kFalse:
-        size = 1;
-        made = Py_NewRef(Py_False);
-        return true;
+        return small_scalar<kFalse>(at, room, made, advance);
     case kInt8:
-        size = 2;
-        if (room < size) return false;
-        made = PyLong_FromLong(static_cast<std::int8_t>(at[1]));
-        return true;
-    case kInt32: {
-        std::int32_t v = 0;
-        size = 1 + sizeof v;
-        if (room < size) return false;
-        std::memcpy(&v, at + 1, sizeof v);
-        made = PyLong_FromLong(v);
-        return true;
-    }
-    case kFloat: {
-        double v = 0;
-        size = 1 + sizeof v;
-        if (room < size) return false;
-        std::memcpy(&v, at + 1, sizeof v);
-        made = PyFloat_FromDouble(v);
-        return true;
-    }
+        return small_scalar<kInt8>(at, room, made, advance);
+    case kInt32:
+        return small_scalar<kInt32>(at, room, made, advance);
+    case kFloat:
+        return small_scalar<kFloat>(at, room, made, advance);
     case kStrAscii:
         return small_text(at, room, made, size);
     case kBytes: {

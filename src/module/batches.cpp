@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "crossing/encoder.hpp"
+#include "crossing/pod_vector.hpp"
 #include "module/blocking.hpp"
 #include "module/ends.hpp"
 
@@ -44,11 +45,18 @@ public:
 
     // Attached. True where all went; false with an exception set, and sent() says how many did.
     bool send_all(PyObject* iterable) {
+        if (PyList_CheckExact(iterable)) {
+            return send_items([=] { return PyList_GET_SIZE(iterable); },
+                              [=](Py_ssize_t i) { return PyList_GET_ITEM(iterable, i); });
+        }
+        if (PyTuple_CheckExact(iterable)) {
+            return send_items([=] { return PyTuple_GET_SIZE(iterable); },
+                              [=](Py_ssize_t i) { return PyTuple_GET_ITEM(iterable, i); });
+        }
         const HeldRef iterator(PyObject_GetIter(iterable));
         if (!iterator) return false;
         const bool in_batches = cannot_wait(iterable);
-        // An item that remembers its sender, or that is handed over, is no plain one.
-        const bool plain = channel_.unbound_op() == 0 && channel_.capacity() != 0;
+        const bool plain = takes_batches();
         for (;;) {
             const HeldRef item(PyIter_Next(iterator.get()));
             if (!item) break;
@@ -67,10 +75,27 @@ public:
     unsigned long long sent() const noexcept { return sent_; }
 
 private:
+    // An item that remembers its sender, or that is handed over, is no plain one.
+    bool takes_batches() const noexcept { return channel_.unbound_op() == 0 && channel_.capacity() != 0; }
+
+    // As its iterator would have it: a list may change while it is sent.
+    template <class Size, class Item>
+    bool send_items(Size size, Item item) {
+        const bool plain = takes_batches();
+        for (Py_ssize_t i = 0; i < size(); ++i) {
+            if (plain && put(item(i))) continue;
+            // Too large, or the batch is full.
+            const HeldRef one(Py_NewRef(item(i)));  // flush() waits
+            if (!flush()) return false;
+            if (!(plain && put(one.get())) && !send_one(one.get())) return false;
+        }
+        return flush();
+    }
+
     // Into the batch, where it is one for it.
     bool put(PyObject* item) {
         std::byte* at = batch_.room();
-        const std::size_t n = at ? encode_small_at(item, at) : 0;
+        const std::size_t n = at ? put_small<false>(item, at) : 0;
         if (n == 0) return false;
         batch_.add(n);
         return true;
@@ -133,8 +158,6 @@ public:
 
     // Attached. A new list, or nullptr with an exception set.
     PyObject* receive(std::uint64_t max) {
-        items_ = HeldRef(PyList_New(0));
-        if (!items_) return nullptr;
         bool first = true;
         for (std::uint64_t left = max; left != 0; first = false) {
             Status status = take_batch(left);
@@ -152,11 +175,23 @@ public:
             if (first) left = std::min(left, channel_.count_with_offers());
         }
         self_.handle.refresh_hint();
-        if (!failure_) return items_.release();
+        const PyRef items(list());
+        if (!items || !failure_) return Py_XNewRef(items.get());
         PyErr_SetRaisedException(failure_.release());
-        annotate("received", items_.get());
+        annotate("received", items.get());
         return nullptr;
     }
+    ~ManyReceiver() {
+        // As HeldRef has it.
+        if (items_.empty() || !attached_state()) return;
+        while (!items_.empty()) {
+            PyObject* const item = items_.back();
+            items_.pop();
+            Py_DECREF(item);
+        }
+    }
+    ManyReceiver(const ManyReceiver&) = delete;
+    ManyReceiver& operator=(const ManyReceiver&) = delete;
 
 private:
     Status take_batch(std::uint64_t max) {
@@ -166,9 +201,16 @@ private:
         if (status == Status::kOkOwing) detached([&] { channel_.settle(); });
         taken_ = batch.count();
         for (; !batch.empty(); batch.pop_front()) {
-            Parcel parcel;
-            batch.front(parcel);
-            keep(parcel);
+            PyObject* made = nullptr;
+            std::size_t size = 0;
+            const std::byte* const bytes = batch.front(size);
+            if (size > 0 && small_value(bytes, size, made, size)) {
+                keep(made);
+            } else {
+                Parcel parcel;
+                batch.front(parcel);
+                keep(value_of(self_, parcel));
+            }
         }
         return Status::kOk;
     }
@@ -180,14 +222,18 @@ private:
                                             &self_.handle.closed_flag());
         if (status != Status::kOk) return status;
         taken_ = 1;
-        keep(parcel);
+        keep(value_of(self_, parcel));
         return status;
     }
 
     // They have left the channel, so one that cannot be decoded does not take the others along.
-    void keep(Parcel& parcel) {
-        const PyRef value(value_of(self_, parcel));
-        if (value && PyList_Append(items_.get(), value.get()) == 0) return;
+    // Takes the value over; nullptr: there is an exception.
+    void keep(PyObject* value) {
+        if (value && items_.push(value)) return;
+        if (value) {
+            Py_DECREF(value);
+            PyErr_NoMemory();
+        }
         HeldRef failure(PyErr_GetRaisedException());
         if (!failure_) failure_ = std::move(failure);
     }
@@ -196,8 +242,19 @@ private:
     CountedChannel& channel_;
     PyObject* const timeout_;
     const Nanos deadline_;
+    // A new list, which has them then.
+    PyObject* list() {
+        const auto count = static_cast<Py_ssize_t>(items_.size());
+        PyObject* const made = PyList_New(count);
+        for (Py_ssize_t i = 0; made && i < count; ++i) {
+            PyList_SET_ITEM(made, i, items_[static_cast<std::size_t>(i)]);
+        }
+        if (made) items_.clear();
+        return made;
+    }
+
     std::uint64_t taken_ = 0;  // by the last take
-    HeldRef items_;
+    PodVector<PyObject*, 256> items_;  // strong
     HeldRef failure_;  // the first
 };
 
