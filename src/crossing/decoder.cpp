@@ -124,7 +124,7 @@ PyObject* Decoder::open(int kind, Py_ssize_t size, bool mark) {
 }
 
 PyObject* Decoder::push(PyRef made, Py_ssize_t size, std::int64_t number, int kind, const ClassPlan* plan,
-               Py_ssize_t declared, Py_ssize_t named) {
+                        Py_ssize_t declared, Py_ssize_t named) {
     if (frames_.push({made.get(), nullptr, nullptr, 0, size, number, static_cast<std::uint8_t>(kind), plan,
                       declared, named})) {
         made.release();
@@ -179,8 +179,7 @@ PyObject* Decoder::open_classed(int kind, bool mark) {
 
 int Decoder::set_attribute(Frame& frame, PyObject* item) {
     if (frame.pos < frame.declared) return set_declared(*frame.plan, frame.obj, frame.pos, item);
-    if (frame.pos >= frame.named)
-        return set_slot(*frame.plan, frame.obj, frame.pos - frame.named, item);
+    if (frame.pos >= frame.named) return set_slot(*frame.plan, frame.obj, frame.pos - frame.named, item);
     if (!frame.key) {
         frame.key = Py_NewRef(item);
         return 0;

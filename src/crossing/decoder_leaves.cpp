@@ -102,15 +102,13 @@ PyObject* Decoder::memory(bool shared) {
     if (!get(&layout.nbytes, sizeof layout.nbytes) || !get(&layout.itemsize, sizeof layout.itemsize) ||
         !get_u8(layout.readonly) || !get_u8(layout.format_size) ||
         !get(layout.format, layout.format_size) || !get_u8(ndim) || ndim > MemoryLayout::kMaxDims ||
-        !get(layout.shape, ndim * sizeof(Py_ssize_t)) ||
-        !get(layout.strides, ndim * sizeof(Py_ssize_t))) {
+        !get(layout.shape, ndim * sizeof(Py_ssize_t)) || !get(layout.strides, ndim * sizeof(Py_ssize_t))) {
         return malformed();
     }
     layout.ndim = ndim;
     if (shared) {
         View* const view = take_attachment<View>();
-        return view ? memoryview_over(context_.memory_type, view, view->buffer().buf, layout)
-                    : malformed();
+        return view ? memoryview_over(context_.memory_type, view, view->buffer().buf, layout) : malformed();
     }
     Block* const block = attachment_as<Block>(parcel_.attachments);
     if (!block || !describes_copy(layout, block->size())) return malformed();

@@ -15,7 +15,8 @@ PyObject* Decoder::suspended(const Frame& frame, int depth) {
     if (goes_on_ && first <= index) {
         goes_on_ = frames_.extend(index + 1);
         if (!goes_on_) PyErr_NoMemory();
-        for (std::size_t i = first; goes_on_ && i < index; ++i) frames_[i] = Frame{};  // one of them may fail
+        for (std::size_t i = first; goes_on_ && i < index; ++i)
+            frames_[i] = Frame{};  // one of them may fail
     }
     if (goes_on_) {
         frames_[index] = frame;
@@ -64,9 +65,9 @@ PyObject* Decoder::sequence(PyObject* made, PyObject** items, Py_ssize_t size, i
             item = dict_like(pos > 0 ? items[pos - 1] : nullptr, keys, depth + 1);
         }
         if (!item) {
-            return suspended({made, nullptr, nullptr, pos, size, -1, static_cast<std::uint8_t>(kind), nullptr,
-                              0, 0},
-                             depth);
+            return suspended(
+                {made, nullptr, nullptr, pos, size, -1, static_cast<std::uint8_t>(kind), nullptr, 0, 0},
+                depth);
         }
         items[pos++] = item;
     }
@@ -103,8 +104,9 @@ PyObject* Decoder::gathered_dict(Py_ssize_t size, int depth, Keys* like) {
     constexpr Py_ssize_t kFew = 16;
     PyObject* few[2 * kFew];
     PyObject** const pairs =
-        size <= kFew ? few
-                     : static_cast<PyObject**>(std::malloc(static_cast<std::size_t>(size) * 2 * sizeof *pairs));
+        size <= kFew
+            ? few
+            : static_cast<PyObject**>(std::malloc(static_cast<std::size_t>(size) * 2 * sizeof *pairs));
     if (!pairs) return PyErr_NoMemory();
     claimed_ += static_cast<std::uint64_t>(size);
     PyObject** past = pairs;
@@ -291,7 +293,8 @@ PyObject* Decoder::tree_value(int depth) {
     std::uint64_t number = 0;
     PyObject* const obj = get_varint(number) && number < remembered_.size() ? remembered_[number] : nullptr;
     if (!obj) return malformed();
-    if (PyUnicode_CheckExact(obj) || PyDict_CheckExact(obj) || PyBytes_CheckExact(obj)) return Py_NewRef(obj);
+    if (PyUnicode_CheckExact(obj) || PyDict_CheckExact(obj) || PyBytes_CheckExact(obj))
+        return Py_NewRef(obj);
     at_ = from;
     goes_on_ = true;
     return nullptr;

@@ -45,8 +45,9 @@ private:
     struct Frame {
         PyObject*
             obj;  // strong: the container; for a range a tuple of its parts; nullptr: made of one part
-        PyObject* key;   // dict: strong, waiting for its value
-        PyObject* keys;  // dict: a strong tuple of all its keys where they are another's; nullptr: they follow
+        PyObject* key;  // dict: strong, waiting for its value
+        PyObject*
+            keys;  // dict: a strong tuple of all its keys where they are another's; nullptr: they follow
         Py_ssize_t pos;
         Py_ssize_t size;
         std::int64_t number;  // to be remembered when it is finished, or -1
@@ -213,15 +214,14 @@ private:
     PyObject* dict(Py_ssize_t size, bool mark, int depth, Keys* like);
     PyObject* dict_alone();
     PyObject* gathered_dict(Py_ssize_t size, int depth, Keys* like);
-    void unfinished_dict(PyObject* const* pairs, Py_ssize_t count, Py_ssize_t size, int depth, PyObject* key,
-                         const Keys* like);
+    void unfinished_dict(PyObject* const* pairs, Py_ssize_t count, Py_ssize_t size, int depth,
+                         PyObject* key, const Keys* like);
     PyObject* tree_value(int depth);
     // A value with this tag.
     template <std::uint8_t kTag>
     [[gnu::always_inline]] PyObject* scalar() {
         PyObject* made = nullptr;
-        const bool whole =
-            small_scalar<kTag>(at_, left(), made, [this](std::size_t size) { at_ += size; });
+        const bool whole = small_scalar<kTag>(at_, left(), made, [this](std::size_t size) { at_ += size; });
         return whole ? made : malformed();
     }
     PyObject* short_text();
@@ -233,7 +233,9 @@ private:
     static bool keys_of(PyObject* dict, Keys& keys) noexcept;
 
     // At what stands only in a list or tuple: a run, or kDictLike.
-    bool at_neighbours() const noexcept { return static_cast<std::uint8_t>(*at_ & ~std::byte{kRemember}) >= kFloats; }
+    bool at_neighbours() const noexcept {
+        return static_cast<std::uint8_t>(*at_ & ~std::byte{kRemember}) >= kFloats;
+    }
     bool at_run() const noexcept {
         const auto tag = static_cast<std::uint8_t>(*at_);
         return tag >= kFloats && tag <= kInts64;

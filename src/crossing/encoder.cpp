@@ -83,8 +83,7 @@ void Encoder::move_into(Outgoing& out) noexcept {
 bool Encoder::grow(std::size_t n) {
     std::size_t wider = room_ * 2;
     if (wider < size_ + n) wider = size_ + n;
-    auto* next =
-        base_ == scratch_ ? new_heap(wider) : static_cast<std::byte*>(std::realloc(base_, wider));
+    auto* next = base_ == scratch_ ? new_heap(wider) : static_cast<std::byte*>(std::realloc(base_, wider));
     if (!next) {
         PyErr_NoMemory();
         return false;

@@ -3,7 +3,9 @@
 // Exact built-in types are written natively; so are registered types and instances of importable classes that
 // pickle would take apart in its default way (instances.hpp); ends, ChannelIDs, buffers and what CPython's
 // registry knows as attachments; a value with anything else in it goes through pickle as a whole, so that
-// sharing and cycles are pickle's. Nothing here recurses: depth costs heap, not stack.
+// sharing and cycles are pickle's. Trees of lists, tuples and dicts, which are most of what is sent, are written by
+// functions that call each other to a bounded depth (plain_tree.cpp); all else has a frame, and depth costs heap, not
+// stack.
 //
 // Sharing: an object that more than one reference points to is remembered at its first sight and referred to
 // at the next; one with a single reference can be met only once (the observation is marshal's). The encoder

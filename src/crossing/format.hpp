@@ -57,7 +57,7 @@ enum Tag : std::uint8_t {
     kRegistered,  // class, value
     kPickle,      // whole value only: varint references, varint buffers, varint n, n bytes of pickle
                   // [attachments: the values that the pickle refers to, then Blocks]
-    kKey,         // as kStrAscii, shorter than 128: 1 byte length, 8 bytes hash, bytes
+    kKey,         // a str in ASCII shorter than 128, with its hash: 1 byte length, 8 bytes hash, bytes
     kDictAlone,   // whole value only: as kDict with a number, which nothing refers to
     // Among the items of a list or tuple only: a run, which stands for as many of them. 2 bytes n, n times 8, 4 or 8
     // bytes.
@@ -65,7 +65,7 @@ enum Tag : std::uint8_t {
     kInts32,
     kInts64,
     // Among the items of a list or tuple only, behind a dict: one with the same keys in the same order.
-    kDictLike,   // varint n, n values
+    kDictLike,  // varint n, n values
     kOtherKeys,  // in it, before a value: not the same after all; the pairs from here on are written as in kDict
 };
 

@@ -18,8 +18,8 @@ namespace {
 
 // A list, tuple or dict, or of a subclass.
 bool is_tree(PyObject* obj) noexcept {
-    return PyType_HasFeature(Py_TYPE(obj), Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS |
-                                               Py_TPFLAGS_DICT_SUBCLASS);
+    return PyType_HasFeature(
+        Py_TYPE(obj), Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS | Py_TPFLAGS_DICT_SUBCLASS);
 }
 
 }  // namespace
@@ -82,7 +82,8 @@ Encoder::Step Encoder::text_key(PyObject* str) {
 Encoder::Step Encoder::other_leaf(PyObject* obj) {
     PyTypeObject* const type = Py_TYPE(obj);
     if (type == &PyUnicode_Type) {
-        return PyUnicode_IS_COMPACT_ASCII(obj) && PyUnicode_GET_LENGTH(obj) < 0x80 ? shared_text(obj) : text(obj);
+        return PyUnicode_IS_COMPACT_ASCII(obj) && PyUnicode_GET_LENGTH(obj) < 0x80 ? shared_text(obj)
+                                                                                   : text(obj);
     }
     if (type == &PyBytes_Type) return bytes(obj);
     return type == &PyLong_Type && mode_.native ? big_int(obj) : kStop;
@@ -205,7 +206,8 @@ Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
         return leaf(obj);
     }
     if (depth > kTreeDepth || (!mode_.native && tag != kTuple)) return kStop;
-    const Py_ssize_t like = shape ? std::exchange(shape->size, 0) : 0;  // whatever this is, until it turns out to be one
+    const Py_ssize_t like =
+        shape ? std::exchange(shape->size, 0) : 0;  // whatever this is, until it turns out to be one
     std::uint8_t mark = 0;
     std::int64_t number = -1;
     if ((size > 0 || tag != kTuple) && !met_once(obj)) {
@@ -252,7 +254,8 @@ Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_
     }
     if (step != kStop && step != kPushed) return step;
     const std::size_t index = tree_base_ + static_cast<std::size_t>(depth);
-    if (step == kStop && !frames_.extend(index + 1)) {  // with the frames of those it lies in, which they write next
+    if (step == kStop &&
+        !frames_.extend(index + 1)) {  // with the frames of those it lies in, which they write next
         PyErr_NoMemory();
         return kError;
     }

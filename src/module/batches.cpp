@@ -253,9 +253,9 @@ private:
         return made;
     }
 
-    std::uint64_t taken_ = 0;  // by the last take
+    std::uint64_t taken_ = 0;          // by the last take
     PodVector<PyObject*, 256> items_;  // strong
-    HeldRef failure_;  // the first
+    HeldRef failure_;                  // the first
 };
 
 }  // namespace

@@ -3,11 +3,13 @@
 import math
 import struct
 
+import crossing_functions
 import pytest
+import support
 from instance_samples import Plain
 from value_graph import assert_same
 
-from interpchannels import NotShareableError, create
+from interpchannels import NotShareableError, create, spawn
 
 LENGTHS = [1, 3, 4, 5, 255, 256, 511, 512, 513, 1023, 1025, 5000]
 
@@ -176,6 +178,23 @@ def test_something_between_the_rows(echo):
 
 
 # Keys -----------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_found_in_another_interpreter():
+    there_recv, there_send = create()
+    back_recv, back_send = create()
+    worker = spawn(crossing_functions.look_up, there_recv, back_send)
+    there_recv.close()
+    back_send.close()
+    for count in (1, 5, 6, 17, 300):
+        table = {f"key {n}": n for n in range(count)}
+        there_send.send((count, table))
+        assert back_recv.recv(timeout=support.HANG) == list(range(count))
+        there_send.send((count, [table, table][0] | {"more": table}))
+        assert back_recv.recv(timeout=support.HANG) == list(range(count))
+    there_send.close()
+    worker.join()
+    back_recv.close()
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 16, 17, 1000])
