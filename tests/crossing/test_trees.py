@@ -5,10 +5,10 @@ import struct
 
 import crossing_functions
 import pytest
-import support
 from instance_samples import Plain
 from value_graph import assert_same
 
+import support
 from interpchannels import NotShareableError, create, spawn
 
 LENGTHS = [1, 3, 4, 5, 255, 256, 511, 512, 513, 1023, 1025, 5000]

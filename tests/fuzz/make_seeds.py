@@ -99,7 +99,8 @@ def seeds() -> dict[str, bytes]:
         "buffer": b"\1\4" + parcel(tag["Buffer"]),
         "run-longer-than-its-list": plain
         + parcel(tag["List"], 3, tag["Ints32"], struct.pack("<H4i", 4, 1, 2, 3, 4)),
-        "run-longer-than-the-parcel": plain + parcel(tag["List"], 9, tag["Floats"], b"\11\0", one * 8),
+        "run-longer-than-the-parcel": plain
+        + parcel(tag["List"], 9, tag["Floats"], b"\11\0", one * 8),
         "dict-like-none": plain + parcel(tag["List"], 2, one, tag["DictLike"], 1, one),
         # Findings.
         "tuple-in-itself-in-a-set": plain
