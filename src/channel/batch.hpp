@@ -52,10 +52,11 @@ public:
         ++whole_.records;
     }
     // The oldest item, which stays where it is: `parcel` points to it.
-    void front(Parcel& parcel) const noexcept {
-        parcel.data = bytes_ + first_ + sizeof(RecordHeader);
-        parcel.size = header_at(first_).payload;
+    const std::byte* front(std::size_t& size) const noexcept {
+        size = header_at(first_).payload;
+        return bytes_ + first_ + sizeof(RecordHeader);
     }
+    void front(Parcel& parcel) const noexcept { parcel.data = front(parcel.size); }
     void pop_front() noexcept {
         const RecordHeader header = header_at(first_);
         pop({1, header.length, header.payload});

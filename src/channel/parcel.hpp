@@ -85,6 +85,13 @@ inline void copy_payload(std::byte* to, const std::byte* from, std::size_t size)
     }
 }
 
+// Memory for a parcel's heap, of at least `size` bytes; `size` becomes what there is. nullptr where there is none. It is
+// std::malloc's; but a large block that was freed last is kept for the next, one in the process: fresh memory of the
+// system costs a page fault for each 4 KiB, which takes longer than to fill them.
+std::byte* new_heap(std::size_t& size) noexcept;
+// `size` is no more than there is.
+void free_heap(std::byte* heap, std::size_t size) noexcept;
+
 struct Parcel {
     const std::byte* data = nullptr;    // in a scratch of the owner's, or == heap
     std::size_t size = 0;               // bytes at `data`
@@ -115,7 +122,7 @@ struct Parcel {
 
     void reset() noexcept {
         if (attachments) release_chain(std::exchange(attachments, nullptr));
-        if (heap) std::free(std::exchange(heap, nullptr));
+        if (heap) free_heap(std::exchange(heap, nullptr), size);
         data = nullptr;
         size = 0;
     }

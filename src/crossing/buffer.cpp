@@ -208,15 +208,6 @@ std::int64_t BufferMemory::live() noexcept { return live_count.load(std::memory_
 
 // --- moving it ---
 
-MovedBuffers& MovedBuffers::operator=(MovedBuffers&& other) noexcept {
-    if (this != &other) {
-        if (first_) let_go();
-        first_ = std::exchange(other.first_, nullptr);
-        last_ = std::exchange(other.last_, nullptr);
-    }
-    return *this;
-}
-
 BufferMemory* MovedBuffers::take_from(PyObject* buffer) {
     BufferObject& self = self_of(buffer);
     if (!check_here(self)) return nullptr;

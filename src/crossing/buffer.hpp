@@ -50,7 +50,14 @@ public:
     MovedBuffers() = default;
     MovedBuffers(MovedBuffers&& other) noexcept
         : first_(std::exchange(other.first_, nullptr)), last_(std::exchange(other.last_, nullptr)) {}
-    MovedBuffers& operator=(MovedBuffers&& other) noexcept;
+    MovedBuffers& operator=(MovedBuffers&& other) noexcept {
+        if (this != &other) {
+            if (first_) let_go();
+            first_ = std::exchange(other.first_, nullptr);
+            last_ = std::exchange(other.last_, nullptr);
+        }
+        return *this;
+    }
     ~MovedBuffers() {
         if (first_) let_go();
     }

@@ -164,7 +164,7 @@ void ClassCache::clear() noexcept {
 
 // --- ClassesInUse ---
 
-ClassesInUse::~ClassesInUse() {
+void ClassesInUse::let_go() noexcept {
     while (!held_.empty()) {
         const Held held = held_.back();
         held_.pop();

@@ -99,7 +99,9 @@ private:
 class ClassesInUse {
 public:
     ClassesInUse() = default;
-    ~ClassesInUse();
+    ~ClassesInUse() {
+        if (!held_.empty()) let_go();
+    }
     ClassesInUse(const ClassesInUse&) = delete;
     ClassesInUse& operator=(const ClassesInUse&) = delete;
 
@@ -112,6 +114,7 @@ public:
 
 private:
     bool hold(ClassPlan* plan);
+    void let_go() noexcept;
 
     struct Held {
         ClassPlan* plan;     // strong

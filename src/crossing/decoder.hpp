@@ -1,6 +1,6 @@
 // A parcel to a Python value, in the receiver's interpreter.
 //
-// Invariants: nothing recurses; every length is checked against the bytes that are left before anything of
+// Invariants: nothing recurses but decoder_tree.cpp, to a bounded depth; every length is checked against the bytes that are left before anything of
 // that size is made; whatever the outcome, the attachments that were not used are still the parcel's, which
 // releases them.
 #pragma once

@@ -7,29 +7,6 @@
 #include "crossing/pickle.hpp"
 
 namespace interpchannels {
-namespace {
-
-constexpr std::size_t kVarintMax = 10;
-
-std::size_t varint_at(std::uint64_t n, std::byte* at) noexcept {
-    std::size_t size = 0;
-    while (n >= 0x80) {
-        at[size++] = static_cast<std::byte>(n | 0x80);
-        n >>= 7;
-    }
-    at[size++] = static_cast<std::byte>(n);
-    return size;
-}
-
-// It has no parts, and no Python code runs while it is written.
-bool is_plain(PyObject* obj) noexcept {
-    PyTypeObject* const type = Py_TYPE(obj);
-    return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type || obj == Py_None ||
-           type == &PyBool_Type || type == &PyBytes_Type;
-}
-
-}  // namespace
-
 std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept { return put_small<false>(obj, at); }
 
 bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
@@ -39,7 +16,10 @@ bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
 }
 
 int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch) {
-    if (encode_small(obj, out.parcel, scratch)) return 0;
+    return encode_small(obj, out.parcel, scratch) ? 0 : encode_other(context, obj, mode, out, scratch);
+}
+
+int encode_other(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch) {
     {
         Encoder encoder(context, mode, scratch);
         switch (encoder.run(obj)) {
@@ -70,10 +50,10 @@ int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Sc
 Encoder::~Encoder() {
     while (!frames_.empty()) pop();
     for (std::size_t i = 0; i < remembered_.size(); ++i) Py_DECREF(remembered_[i].obj);
-    std::free(buckets_);
+    if (buckets_ != few_buckets_) std::free(buckets_);
     moved_.settle(first_);
     release_chain(first_);
-    if (base_ != scratch_) std::free(base_);
+    if (base_ != scratch_) free_heap(base_, room_);
     Py_XDECREF(foreign_);
 }
 
@@ -90,6 +70,11 @@ void Encoder::move_into(Outgoing& out) noexcept {
         parcel.data = scratch_;
         return;
     }
+    // It grew for more than there was.
+    std::byte* const fitting =
+        size_ < room_ / 2 ? static_cast<std::byte*>(std::realloc(base_, size_)) : base_;
+    if (fitting) base_ = fitting;
+    parcel.data = base_;
     parcel.heap = std::exchange(base_, scratch_);
 }
 
@@ -98,8 +83,7 @@ void Encoder::move_into(Outgoing& out) noexcept {
 bool Encoder::grow(std::size_t n) {
     std::size_t wider = room_ * 2;
     if (wider < size_ + n) wider = size_ + n;
-    auto* next =
-        static_cast<std::byte*>(base_ == scratch_ ? std::malloc(wider) : std::realloc(base_, wider));
+    auto* next = base_ == scratch_ ? new_heap(wider) : static_cast<std::byte*>(std::realloc(base_, wider));
     if (!next) {
         PyErr_NoMemory();
         return false;
@@ -132,49 +116,47 @@ void Encoder::attach(Attachment* attachment, std::size_t bytes) noexcept {
 // --- sharing ---
 
 int Encoder::rehash() {
-    const std::size_t wide = buckets_ ? (bucket_mask_ + 1) * 4 : 128;
+    if (!buckets_) {
+        std::memset(few_buckets_, 0, sizeof few_buckets_);
+        buckets_ = few_buckets_;
+        bucket_mask_ = kFewBuckets - 1;
+        return 0;
+    }
+    const std::size_t wide = (bucket_mask_ + 1) * 4;
     auto* next = static_cast<std::uint32_t*>(std::calloc(wide, sizeof(std::uint32_t)));
     if (!next) {
         PyErr_NoMemory();
         return -1;
     }
-    std::free(buckets_);
+    if (buckets_ != few_buckets_) std::free(buckets_);
     buckets_ = next;
     bucket_mask_ = wide - 1;
     for (std::size_t i = 0; i < remembered_.size(); ++i) {
-        std::size_t at = (reinterpret_cast<std::uintptr_t>(remembered_[i].obj) >> 4) & bucket_mask_;
+        std::size_t at = hash_of(remembered_[i].obj) & bucket_mask_;
         while (buckets_[at]) at = (at + 1) & bucket_mask_;
         buckets_[at] = static_cast<std::uint32_t>(i + 1);
     }
     return 0;
 }
 
-std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark, bool always) {
+std::int64_t Encoder::add(PyObject* obj, std::size_t hash, std::uint8_t& mark) {
     constexpr std::int64_t kNew = -1, kFailed = -2;
-    mark = 0;
-    if (!always && met_once(obj)) return kNew;
-    std::size_t at = 0;
-    if (!buckets_) {
-        for (std::size_t i = 0; i < remembered_.size(); ++i) {
-            if (remembered_[i].obj == obj) return static_cast<std::int64_t>(i);
-        }
-        if (remembered_.size() == 16 && rehash() < 0) return kFailed;
-    }
-    if (buckets_) {
-        if (remembered_.size() * 2 > bucket_mask_ && rehash() < 0) return kFailed;
-        at = (reinterpret_cast<std::uintptr_t>(obj) >> 4) & bucket_mask_;
-        for (; buckets_[at]; at = (at + 1) & bucket_mask_) {
-            if (remembered_[buckets_[at] - 1].obj == obj) return buckets_[at] - 1;
-        }
-    }
+    if (remembered_.size() * 2 >= bucket_mask_ && rehash() < 0) return kFailed;
     if (remembered_.size() >= 0xFFFFFFFEu || !remembered_.push({obj, false, false})) {
         PyErr_NoMemory();
         return kFailed;
     }
     Py_INCREF(obj);
-    if (buckets_) buckets_[at] = static_cast<std::uint32_t>(remembered_.size());
+    std::size_t at = hash & bucket_mask_;
+    while (buckets_[at]) at = (at + 1) & bucket_mask_;
+    buckets_[at] = static_cast<std::uint32_t>(remembered_.size());
     mark = kRemember;
     return kNew;
+}
+
+std::int64_t Encoder::remember(PyObject* obj, std::uint8_t& mark, bool always) {
+    mark = 0;
+    return !always && met_once(obj) ? -1 : find_or_add(obj, mark);
 }
 
 Encoder::Step Encoder::refer_to_open_tuple(std::int64_t number) {
@@ -191,6 +173,7 @@ Encoder::Step Encoder::refer_to_open_tuple(std::int64_t number) {
 }
 
 Encoder::Step Encoder::refer(std::int64_t number) {
+    refers_to_first_ = refers_to_first_ || number == 0;
     return put_tag(kRef) && put_varint(static_cast<std::uint64_t>(number)) ? kLeaf : kError;
 }
 
@@ -428,40 +411,21 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
     if (counted) size_ += varint_at(static_cast<std::uint64_t>(size), base_ + size_);
     if (size == 0) return kLeaf;
 
-    // Most are small and flat, and done without a frame.
-    Py_ssize_t pos = 0;
-    PyRef iterator;
-    switch (tag) {
-    case kTuple:
-        pos = small_items(reinterpret_cast<PyTupleObject*>(obj)->ob_item, size);
-        if (pos == size) return kLeaf;
-        break;
-    case kList:
-        pos = small_items(reinterpret_cast<PyListObject*>(obj)->ob_item, size);
-        if (pos == size) return kLeaf;
-        break;
-    case kDict: {
-        const Step step = plain_pairs(obj, pos);
-        if (step != kPushed) return step;
-        break;
+    if (tag == kTuple || tag == kList || tag == kDict) {
+        tree_base_ = frames_.size();
+        return tree(obj, tag, size, number, 0, nullptr, false);
     }
-    case kSet:
-    case kFrozenSet:
+    PyRef iterator;
+    if (tag == kSet || tag == kFrozenSet) {
         iterator = PyRef(PyObject_GetIter(obj));
         if (!iterator) return kError;
-        break;
-    default:
-        break;
     }
     if (mark) {
-        Remembered& one = remembered_[static_cast<std::size_t>(number)];
-        one.unfinished = tag == kRange || tag == kFrozenSet;
-        one.open_tuple = tag == kTuple;
+        remembered_[static_cast<std::size_t>(number)].unfinished = tag == kRange || tag == kFrozenSet;
     }
     Frame frame{};
     frame.obj = obj;
     frame.pending = iterator.get();
-    frame.pos = pos;
     frame.size = size;
     frame.number = number;
     frame.kind = tag;
@@ -557,27 +521,6 @@ Encoder::Step Encoder::value(PyObject* obj) {
     return kIsForeign;
 }
 
-// As many of the `count` items as are small, up to the first that isn't; how many. Most lists and tuples are done
-// by it in one go, and it runs no Python code that could change them.
-Py_ssize_t Encoder::small_items(PyObject* const* items, Py_ssize_t count) noexcept {
-    std::byte* at = base_ + size_;
-    const std::byte* const last = base_ + room_ - kSmallMax;
-    Py_ssize_t done = 0;
-    for (std::size_t n = 0; done < count && at <= last; ++done, at += n) {
-        n = put_small<true>(items[done], at);
-        if (n == 0) break;
-    }
-    size_ = static_cast<std::size_t>(at - base_);
-    return done;
-}
-
-Encoder::Step Encoder::plain(PyObject* obj) {
-    if (!reserve(kSmallMax)) return kError;
-    const std::size_t n = put_small<true>(obj, base_ + size_);
-    size_ += n;
-    return n ? kLeaf : value(obj);
-}
-
 // The items of a dict from frame.pos on.
 Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
     for (;;) {
@@ -592,29 +535,27 @@ Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
             PyErr_SetString(PyExc_RuntimeError, "dict changed size while it was being sent");
             return kError;
         }
-        const Step done = plain_pairs(dict, frame.pos);
-        if (done != kPushed) return done;
+        Py_ssize_t next = frame.pos;
         PyObject* key = nullptr;
         PyObject* item = nullptr;
-        if (!PyDict_Next(dict, &frame.pos, &key, &item)) return kLeaf;
+        if (!PyDict_Next(dict, &next, &key, &item)) return kLeaf;
+        if (std::exchange(frame.like, false) && !put_tag(kOtherKeys)) return kError;
+        // As many as have no parts: nothing can change the dict then.
+        Place at{frame.pos, nullptr, nullptr, false};
+        const Step step = pairs_of(dict, frame.size, at, kTreeDepth, nullptr);
+        if (step != kStop) return step;
+        frame.pos = at.pos;
+        if (at.key) {
+            frame.key = Py_NewRef(at.key);
+            frame.pending = Py_NewRef(at.item);
+            continue;
+        }
+        PyDict_Next(dict, &frame.pos, &key, &item);
         frame.key = Py_NewRef(key);
         frame.pending = Py_NewRef(item);
-        const Step step = value(key);
-        if (step != kLeaf) return step;
+        const Step key_step = value(key);
+        if (key_step != kLeaf) return key_step;
     }
-}
-
-// The pairs from `pos` on, as long as both parts are plain: then nothing can change the dict. kPushed: there are more.
-Encoder::Step Encoder::plain_pairs(PyObject* dict, Py_ssize_t& pos) {
-    PyObject* key = nullptr;
-    PyObject* item = nullptr;
-    for (Py_ssize_t next = pos; PyDict_Next(dict, &next, &key, &item); pos = next) {
-        if (!is_plain(key) || !is_plain(item)) return kPushed;
-        Step step = plain(key);
-        if (step == kLeaf) step = plain(item);
-        if (step != kLeaf) return step;
-    }
-    return kLeaf;
 }
 
 // Writes items of the frame until one opens a frame of its own (kPushed) or it is done (kLeaf).
@@ -624,10 +565,15 @@ Encoder::Step Encoder::next(Frame& frame) {
     case kNamedTuple:
     case kReduced:
         while (frame.pos < frame.size) {
-            PyObject* const* const items = reinterpret_cast<PyTupleObject*>(frame.obj)->ob_item;
-            frame.pos += small_items(items + frame.pos, frame.size - frame.pos);
-            if (frame.pos == frame.size) break;
-            const Step step = value(items[frame.pos++]);
+            PyObject* const* const items = reinterpret_cast<PyTupleObject*>(frame.obj)->ob_item + frame.pos;
+            const Py_ssize_t count = frame.size - frame.pos;
+            const Py_ssize_t done =
+                frame.kind == kTuple ? small_items<true>(items, count) : small_items<false>(items, count);
+            if (done < 0) return kError;
+            frame.pos += done;
+            if (done == count) break;
+            ++frame.pos;
+            const Step step = value(items[done]);
             if (step != kLeaf) return step;
         }
         return kLeaf;
@@ -637,10 +583,14 @@ Encoder::Step Encoder::next(Frame& frame) {
                 PyErr_SetString(PyExc_RuntimeError, "list changed size while it was being sent");
                 return kError;
             }
-            PyObject* const* const items = reinterpret_cast<PyListObject*>(frame.obj)->ob_item;
-            frame.pos += small_items(items + frame.pos, frame.size - frame.pos);
-            if (frame.pos == frame.size) break;
-            const Step step = value(items[frame.pos++]);
+            PyObject* const* const items = reinterpret_cast<PyListObject*>(frame.obj)->ob_item + frame.pos;
+            const Py_ssize_t count = frame.size - frame.pos;
+            const Py_ssize_t done = small_items<true>(items, count);
+            if (done < 0) return kError;
+            frame.pos += done;
+            if (done == count) break;
+            ++frame.pos;
+            const Step step = value(items[done]);
             if (step != kLeaf) return step;
         }
         return kLeaf;
@@ -676,10 +626,15 @@ Encoder::Step Encoder::next(Frame& frame) {
 }
 
 Encoder::Result Encoder::run(PyObject* root) {
-    Step step = value(root);
+    tree_base_ = 0;
+    Step step = branch(root, 0, nullptr);
+    if (step == kStop) step = value(root);
     while (step == kPushed || (step == kLeaf && !frames_.empty())) {
         step = next(frames_.back());
         if (step == kLeaf) pop();
+    }
+    if (step == kLeaf && base_[0] == (std::byte{kDict} | std::byte{kRemember}) && !refers_to_first_) {
+        base_[0] = std::byte{kDictAlone};
     }
     return step == kLeaf ? Result::kDone : step == kIsForeign ? Result::kForeign : Result::kError;
 }

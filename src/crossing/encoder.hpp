@@ -3,7 +3,9 @@
 // Exact built-in types are written natively; so are registered types and instances of importable classes that
 // pickle would take apart in its default way (instances.hpp); ends, ChannelIDs, buffers and what CPython's
 // registry knows as attachments; a value with anything else in it goes through pickle as a whole, so that
-// sharing and cycles are pickle's. Nothing here recurses: depth costs heap, not stack.
+// sharing and cycles are pickle's. Trees of lists, tuples and dicts, which are most of what is sent, are written by
+// functions that call each other to a bounded depth (plain_tree.cpp); all else has a frame, and depth costs heap, not
+// stack.
 //
 // Sharing: an object that more than one reference points to is remembered at its first sight and referred to
 // at the next; one with a single reference can be met only once (the observation is marshal's). The encoder
@@ -26,6 +28,18 @@
 
 namespace interpchannels {
 
+inline constexpr std::size_t kVarintMax = 10;
+
+inline std::size_t varint_at(std::uint64_t n, std::byte* at) noexcept {
+    std::size_t size = 0;
+    while (n >= 0x80) {
+        at[size++] = static_cast<std::byte>(n | 0x80);
+        n >>= 7;
+    }
+    at[size++] = static_cast<std::byte>(n);
+    return size;
+}
+
 // What may cross, and how.
 struct CrossingMode {
     bool native = true;    // false: only what CPython's module shares without its fallback
@@ -43,6 +57,8 @@ std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept;
 
 // Attached; may run Python code. `scratch` stays with the parcel. 0, or -1 with an exception set.
 int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch);
+// The same for what encode_small() did not do.
+int encode_other(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch);
 
 class Encoder {
 public:
@@ -83,6 +99,7 @@ private:
         Py_ssize_t size;
         std::int64_t number;  // among what is remembered, or -1
         Tag kind;
+        bool like;  // dict: its keys are another's so far (kDictLike)
         // Instances (instances.hpp).
         const ClassPlan* plan;  // held by classes_
         PyObject* dict;         // strong, or nullptr
@@ -94,10 +111,17 @@ private:
         bool unfinished;  // one that is made after its parts (range, frozenset), and is open
         bool open_tuple;  // one that has not all of its items yet
     };
-    enum Step : int { kError = -1, kLeaf = 0, kPushed = 1, kIsForeign = 2 };
+    enum Step : int {
+        kError = -1,
+        kLeaf = 0,
+        kPushed = 1,
+        kIsForeign = 2,
+        kStop = 3,  // plain_tree.cpp: this one needs frames; nothing of it was written
+    };
+    struct Shape;
+    static constexpr int kTreeDepth = 8;  // how deep plain_tree.cpp calls itself
 
     Step value(PyObject* obj);
-    Step plain(PyObject* obj);  // the same for what is most likely small
     Step container(PyObject* obj, Tag tag, Py_ssize_t size, bool counted);
     Step next(Frame& frame);
     Step text(PyObject* str);
@@ -109,10 +133,28 @@ private:
     Step channel_id(PyObject* obj);
     Step buffer(PyObject* obj);
     Step registry(PyObject* obj);
-    Py_ssize_t small_items(PyObject* const* items, Py_ssize_t count) noexcept;
     Step pairs(Frame& frame, PyObject* dict);
-    Step plain_pairs(PyObject* dict, Py_ssize_t& pos);
     void pop() noexcept;
+
+    // plain_tree.cpp
+    struct Place {
+        Py_ssize_t pos;
+        PyObject* key;   // dict: borrowed, where it is written and its value is not
+        PyObject* item;  // dict: borrowed, where it is still to be written
+        bool like;
+    };
+    Step tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number, int depth, Shape* shape,
+              bool like);
+    Step branch(PyObject* obj, int depth, Shape* shape);
+    Step leaf(PyObject* obj);
+    Step other_leaf(PyObject* obj);
+    Step shared_text(PyObject* str);
+    Step text_key(PyObject* str);
+    Step items_of(PyObject* const* items, Py_ssize_t size, Place& at, int depth);
+    Step pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int depth, Shape* shape);
+    template <bool kRuns>
+    Py_ssize_t small_items(PyObject* const* items, Py_ssize_t count);
+    Py_ssize_t run(PyObject* const* items, Py_ssize_t count);
 
     // instances.cpp
     Step classed(PyObject* obj);
@@ -137,6 +179,22 @@ private:
     // The value as a whole, which nothing else in it can refer to. (A flat dict has no frame.)
     bool is_root() const noexcept { return size_ == 0; }
     Step refer(std::int64_t number);
+    // The same once it is known that it can be met again.
+    std::int64_t find_or_add(PyObject* obj, std::uint8_t& mark) {
+        const std::size_t hash = hash_of(obj);
+        if (buckets_) {
+            for (std::size_t at = hash & bucket_mask_; buckets_[at]; at = (at + 1) & bucket_mask_) {
+                const std::uint32_t number = buckets_[at] - 1;
+                if (remembered_[number].obj == obj) return number;
+            }
+        }
+        return add(obj, hash, mark);
+    }
+    static std::size_t hash_of(PyObject* obj) noexcept {
+        const auto address = reinterpret_cast<std::uintptr_t>(obj);
+        return (address >> 4) ^ (address >> 12);
+    }
+    std::int64_t add(PyObject* obj, std::size_t hash, std::uint8_t& mark);
     Step refer_to_open_tuple(std::int64_t number);
     int rehash();
 
@@ -167,9 +225,14 @@ private:
     MovedBuffers moved_;  // whose memory lies in the chain
     PodVector<Frame, 16> frames_;
     PodVector<Remembered, 16> remembered_;
-    std::uint32_t* buckets_ = nullptr;  // number + 1, or 0; open addressing, once there are many
+    // number + 1, or 0; open addressing, at most half full. The first ones are here, and zeroed when they are used.
+    static constexpr std::size_t kFewBuckets = 32;
+    std::uint32_t few_buckets_[kFewBuckets];
+    std::uint32_t* buckets_ = nullptr;
     std::size_t bucket_mask_ = 0;
+    std::size_t tree_base_ = 0;  // frames below the tree that is being written
     ClassesInUse classes_;
+    bool refers_to_first_ = false;      // to what has number 0
     std::size_t registered_depth_ = 0;  // open frames of registered objects
     PyObject* foreign_ = nullptr;       // strong
     bool explaining_ = false;

@@ -9,6 +9,7 @@
 // item can refer to the container it lies in.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace interpchannels {
@@ -56,8 +57,23 @@ enum Tag : std::uint8_t {
     kRegistered,  // class, value
     kPickle,      // whole value only: varint references, varint buffers, varint n, n bytes of pickle
                   // [attachments: the values that the pickle refers to, then Blocks]
+    kKey,         // a str in ASCII shorter than 128, with its hash: 1 byte length, 8 bytes hash, bytes
+    kDictAlone,   // whole value only: as kDict with a number, which nothing refers to
+    // Among the items of a list or tuple only: a run, which stands for as many of them. 2 bytes n, n times 8, 4 or 8
+    // bytes.
+    kFloats,
+    kInts32,
+    kInts64,
+    // Among the items of a list or tuple only, behind a dict: one with the same keys in the same order.
+    kDictLike,  // varint n, n values
+    kOtherKeys,  // in it, before a value: not the same after all; the pairs from here on are written as in kDict
 };
 
 inline constexpr std::uint8_t kRemember = 0x80;
+
+// No run is shorter, for it costs three bytes, and none is longer.
+inline constexpr std::ptrdiff_t kRunLeast = 4, kRunMost = 512;
+// A dict with more keys is not compared with its neighbour.
+inline constexpr std::ptrdiff_t kShapeMost = 16;
 
 }  // namespace interpchannels

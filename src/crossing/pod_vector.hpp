@@ -25,7 +25,16 @@ public:
         data_[size_++] = value;
         return true;
     }
+    // Makes it that long; what is new is yet to be written.
+    [[nodiscard]] bool extend(std::size_t size) noexcept {
+        while (room_ < size) {
+            if (!grow()) return false;
+        }
+        size_ = size;
+        return true;
+    }
     void pop() noexcept { --size_; }
+    void clear() noexcept { size_ = 0; }
     T& back() noexcept { return data_[size_ - 1]; }
     T& operator[](std::size_t i) noexcept { return data_[i]; }
     const T& operator[](std::size_t i) const noexcept { return data_[i]; }

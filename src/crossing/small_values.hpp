@@ -103,56 +103,69 @@ template <bool kInside>
 
 // --- reading ---
 
-// A short ASCII str at `at`, where there are `room` bytes, with the size of what was read. False where it is none, or
-// one of the interpreter's own; true and nullptr where there is an exception.
+// A short ASCII str at `at`, where there are `room` bytes, with the size of what was read. False where it is none; true
+// and nullptr where there is an exception.
 [[gnu::always_inline]] inline bool small_text(const std::byte* at, std::size_t room, PyObject*& made,
                                               std::size_t& size) {
     if (room < 2) return false;
     const auto length = static_cast<std::size_t>(at[1]);
     size = length + 2;
-    if (length < 2 || length >= 0x80 || size > room) return false;
+    if (length >= 0x80 || size > room) return false;
+    if (length == 1) {  // the interpreter's own, as is the empty one
+        made = PyUnicode_FromOrdinal(static_cast<std::uint8_t>(at[2]));
+        return true;
+    }
     made = PyUnicode_New(static_cast<Py_ssize_t>(length), 0x7F);
     if (made) copy_payload(reinterpret_cast<std::byte*>(PyUnicode_1BYTE_DATA(made)), at + 2, length);
+    return true;
+}
+
+// The same for a value whose tag is known: None, a bool, an int or a float. advance() is told the size before the object
+// is made, so that a caller who returns it has nothing left to do.
+template <std::uint8_t kTag, class Advance>
+[[gnu::always_inline]] inline bool small_scalar(const std::byte* at, std::size_t room, PyObject*& made,
+                                                Advance advance) {
+    if constexpr (kTag == kNone || kTag == kTrue || kTag == kFalse) {
+        advance(1);
+        made = Py_NewRef(kTag == kNone ? Py_None : kTag == kTrue ? Py_True : Py_False);
+    } else if constexpr (kTag == kInt8) {
+        if (room < 2) return false;
+        advance(2);
+        made = PyLong_FromLong(static_cast<std::int8_t>(at[1]));
+    } else if constexpr (kTag == kInt32) {
+        std::int32_t v = 0;
+        if (room < 1 + sizeof v) return false;
+        std::memcpy(&v, at + 1, sizeof v);
+        advance(1 + sizeof v);
+        made = PyLong_FromLong(v);
+    } else {
+        static_assert(kTag == kFloat);
+        double v = 0;
+        if (room < 1 + sizeof v) return false;
+        std::memcpy(&v, at + 1, sizeof v);
+        advance(1 + sizeof v);
+        made = PyFloat_FromDouble(v);
+    }
     return true;
 }
 
 // The same for all that put_small() writes most. What it leaves out the decoder knows.
 [[gnu::always_inline]] inline bool small_value(const std::byte* at, std::size_t room, PyObject*& made,
                                                std::size_t& size) {
+    const auto advance = [&size](std::size_t n) { size = n; };
     switch (static_cast<std::uint8_t>(*at)) {
     case kNone:
-        size = 1;
-        made = Py_NewRef(Py_None);
-        return true;
+        return small_scalar<kNone>(at, room, made, advance);
     case kTrue:
-        size = 1;
-        made = Py_NewRef(Py_True);
-        return true;
+        return small_scalar<kTrue>(at, room, made, advance);
     case kFalse:
-        size = 1;
-        made = Py_NewRef(Py_False);
-        return true;
+        return small_scalar<kFalse>(at, room, made, advance);
     case kInt8:
-        size = 2;
-        if (room < size) return false;
-        made = PyLong_FromLong(static_cast<std::int8_t>(at[1]));
-        return true;
-    case kInt32: {
-        std::int32_t v = 0;
-        size = 1 + sizeof v;
-        if (room < size) return false;
-        std::memcpy(&v, at + 1, sizeof v);
-        made = PyLong_FromLong(v);
-        return true;
-    }
-    case kFloat: {
-        double v = 0;
-        size = 1 + sizeof v;
-        if (room < size) return false;
-        std::memcpy(&v, at + 1, sizeof v);
-        made = PyFloat_FromDouble(v);
-        return true;
-    }
+        return small_scalar<kInt8>(at, room, made, advance);
+    case kInt32:
+        return small_scalar<kInt32>(at, room, made, advance);
+    case kFloat:
+        return small_scalar<kFloat>(at, room, made, advance);
     case kStrAscii:
         return small_text(at, room, made, size);
     case kBytes: {

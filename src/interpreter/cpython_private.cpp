@@ -34,6 +34,8 @@ struct Symbols {
     int (*release)(XiData*);
     int (*at_exit)(PyInterpreterState*, void (*)(void*), void*);
     int (*add_pending_call)(PyInterpreterState*, int (*)(void*), void*, int);  // optional
+    PyObject* (*dict_from_items)(PyObject* const* keys, Py_ssize_t step, PyObject* const* values,
+                                 Py_ssize_t value_step, Py_ssize_t count);  // optional
 };
 
 Symbols symbols;
@@ -89,6 +91,7 @@ int load() {
 #endif
     if (!found) return -1;
     s.add_pending_call = reinterpret_cast<decltype(s.add_pending_call)>(find("_PyEval_AddPendingCall"));
+    s.dict_from_items = reinterpret_cast<decltype(s.dict_from_items)>(find("_PyDict_FromItems"));
     // Two interpreters may get here at once, and write the same values.
     static std::atomic_flag writing = ATOMIC_FLAG_INIT;
     while (writing.test_and_set(std::memory_order_acquire)) {
@@ -138,6 +141,15 @@ int unregister_class(PyTypeObject* type) {
 #else
     return symbols.unregister_class(type);
 #endif
+}
+
+PyObject* dict_of_pairs(PyObject* const* pairs, Py_ssize_t count) {
+    if (symbols.dict_from_items) return symbols.dict_from_items(pairs, 2, pairs + 1, 2, count);
+    PyRef made(PyDict_New());
+    for (Py_ssize_t i = 0; made && i < count; ++i) {
+        if (PyDict_SetItem(made.get(), pairs[2 * i], pairs[2 * i + 1]) < 0) return nullptr;
+    }
+    return made.release();
 }
 
 int at_exit(PyInterpreterState* interp, void (*f)(void*), void* data) {

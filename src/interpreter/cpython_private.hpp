@@ -13,6 +13,9 @@
 //   unregister a type       _PyCrossInterpreterData_UnregisterClass  _PyXIData_UnregisterClass
 //   at an interpreter's end _Py_AtExit (3.12), PyUnstable_AtExit     PyUnstable_AtExit
 //   run in an interpreter   _PyEval_AddPendingCall (optional)        the same
+//   a dict of known size _PyDict_FromItems (3.13, optional)           the same
+//   hash of a str          field hash of PyASCIIObject, which is -1     the same
+//                          where it is not known
 //   state, if attached      _PyThreadState_UncheckedGet (3.12)       -
 //   bytes of an int         _PyLong_NumBits, _PyLong_AsByteArray,    -
 //                           _PyLong_FromByteArray (3.12)
@@ -53,6 +56,16 @@ int unregister_class(PyTypeObject* type);
 Py_ssize_t int_size(PyObject* obj);
 int int_to_bytes(PyObject* obj, void* bytes, Py_ssize_t size);
 PyObject* int_from_bytes(const void* bytes, Py_ssize_t size);
+
+// A new dict of `count` pairs that lie in a row, key and value in turn; its table is made in its size at once. Nothing
+// of the pairs is taken over. Where this CPython has no such thing, one by one.
+PyObject* dict_of_pairs(PyObject* const* pairs, Py_ssize_t count);
+
+// The hash of a str, if it is known; else -1. All interpreters of a process hash alike. Likewise to say it of a new one.
+inline Py_hash_t known_hash(PyObject* str) noexcept { return reinterpret_cast<PyASCIIObject*>(str)->hash; }
+inline void set_hash(PyObject* str, Py_hash_t hash) noexcept {
+    reinterpret_cast<PyASCIIObject*>(str)->hash = hash;
+}
 
 // Calls f(data) when the interpreter has been finalized, attached to it. -1 with an exception set.
 int at_exit(PyInterpreterState* interp, void (*f)(void*), void* data);

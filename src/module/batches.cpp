@@ -53,11 +53,18 @@ public:
 
     // Attached. True where all went; false with an exception set, and sent() says how many did.
     bool send_all(PyObject* iterable) {
+        if (PyList_CheckExact(iterable)) {
+            return send_items([=] { return PyList_GET_SIZE(iterable); },
+                              [=](Py_ssize_t i) { return PyList_GET_ITEM(iterable, i); });
+        }
+        if (PyTuple_CheckExact(iterable)) {
+            return send_items([=] { return PyTuple_GET_SIZE(iterable); },
+                              [=](Py_ssize_t i) { return PyTuple_GET_ITEM(iterable, i); });
+        }
         const HeldRef iterator(PyObject_GetIter(iterable));
         if (!iterator) return false;
         const bool in_batches = cannot_wait(iterable);
-        // An item that remembers its sender, or that is handed over, is no plain one.
-        const bool plain = channel_.unbound_op() == 0 && channel_.capacity() != 0;
+        const bool plain = takes_batches();
         for (;;) {
             const HeldRef item(PyIter_Next(iterator.get()));
             if (!item) break;
@@ -76,10 +83,27 @@ public:
     unsigned long long sent() const noexcept { return sent_; }
 
 private:
+    // An item that remembers its sender, or that is handed over, is no plain one.
+    bool takes_batches() const noexcept { return channel_.unbound_op() == 0 && channel_.capacity() != 0; }
+
+    // As its iterator would have it: a list may change while it is sent.
+    template <class Size, class Item>
+    bool send_items(Size size, Item item) {
+        const bool plain = takes_batches();
+        for (Py_ssize_t i = 0; i < size(); ++i) {
+            if (plain && put(item(i))) continue;
+            // Too large, or the batch is full.
+            const HeldRef one(Py_NewRef(item(i)));  // flush() waits
+            if (!flush()) return false;
+            if (!(plain && put(one.get())) && !send_one(one.get())) return false;
+        }
+        return flush();
+    }
+
     // Into the batch, where it is one for it.
     bool put(PyObject* item) {
         std::byte* at = batch_.room();
-        const std::size_t n = at ? encode_small_at(item, at) : 0;
+        const std::size_t n = at ? put_small<false>(item, at) : 0;
         if (n == 0) return false;
         batch_.add(n);
         return true;
@@ -142,7 +166,7 @@ public:
 
     // Attached. A new list, or nullptr with an exception set.
     PyObject* receive(std::uint64_t max) {
-        items_ = HeldRef(PyList_New(0));
+        items_ = HeldRef(list_with_room(std::min(max, channel_.count())));
         if (!items_) return nullptr;
         bool first = true;
         for (std::uint64_t left = max; left != 0; first = false) {
@@ -178,9 +202,16 @@ private:
         if (status == Status::kOkOwing) detached([&] { channel_.settle(); });
         taken_ = batch.count();
         for (; !batch.empty(); batch.pop_front()) {
-            Parcel parcel;
-            batch.front(parcel);
-            keep(parcel);
+            PyObject* made = nullptr;
+            std::size_t size = 0;
+            const std::byte* const bytes = batch.front(size);
+            if (size > 0 && small_value(bytes, size, made, size)) {
+                keep(made);
+            } else {
+                Parcel parcel;
+                batch.front(parcel);
+                keep(value_of(self_, parcel));
+            }
         }
         return Status::kOk;
     }
@@ -192,17 +223,37 @@ private:
                                             &self_.handle.closed_flag());
         if (status != Status::kOk) return status;
         taken_ = 1;
-        keep(parcel);
+        keep(value_of(self_, parcel));
         return status;
     }
 
     // They have left the channel, so one that cannot be decoded does not take the others along.
-    void keep(Parcel& parcel) {
-        const PyRef value(value_of(self_, parcel));
-        if (value && PyList_Append(items_.get(), value.get()) == 0) return;
+    // Takes the value over; nullptr: there is an exception.
+    void keep(PyObject* value) {
+        if (value && append(*reinterpret_cast<PyListObject*>(items_.get()), value)) return;
         HeldRef failure(PyErr_GetRaisedException());
         if (!failure_) failure_ = std::move(failure);
         ++failed_;
+    }
+
+    // An empty list with room for so many, made before anything is taken: what memory fails for is not lost then.
+    static PyObject* list_with_room(std::uint64_t count) {
+        constexpr std::uint64_t kMost = PY_SSIZE_T_MAX / sizeof(PyObject*);
+        PyObject* const made = PyList_New(static_cast<Py_ssize_t>(std::min(count, kMost)));
+        if (made) Py_SET_SIZE(made, 0);
+        return made;
+    }
+
+    // Takes the value over. False with an exception set.
+    static bool append(PyListObject& list, PyObject* value) {
+        const Py_ssize_t size = Py_SIZE(&list);
+        if (size < list.allocated) {
+            list.ob_item[size] = value;
+            Py_SET_SIZE(&list, size + 1);
+            return true;
+        }
+        const PyRef own(value);
+        return PyList_Append(reinterpret_cast<PyObject*>(&list), value) == 0;
     }
 
     EndObject& self_;

@@ -76,12 +76,15 @@ void suspend_own(Parcel& parcel, const CountedChannel& channel) noexcept {
 Status encode_for(EndObject& self, PyObject* obj, Outgoing& out, Scratch& scratch) {
     CountedChannel& channel = self.handle.channel();
     Parcel& parcel = out.parcel;
-    if (!encode_small(obj, parcel, scratch)) {
+    // Those three are what comes here most.
+    constexpr unsigned long kTrees =
+        Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS | Py_TPFLAGS_DICT_SUBCLASS;
+    if (PyType_HasFeature(Py_TYPE(obj), kTrees) || !encode_small(obj, parcel, scratch)) {
         // Encoding may run Python code that closes this end, or drops the last reference to it but the
         // caller's; the channel stays, since the object does.
         CrossingMode mode;
         mode.pickle = channel.pickle();
-        if (encode(*self.state, obj, mode, out, scratch) < 0) return Status::kInterrupted;
+        if (encode_other(*self.state, obj, mode, out, scratch) < 0) return Status::kInterrupted;
         if (self.handle.closed()) return Status::kCancelled;
         if (parcel.attachments) suspend_own(parcel, channel);
     }

@@ -161,3 +161,10 @@ def receive_errors(recv, send):
             return
         except Exception as exc:
             send.send((type(exc).__name__, str(exc), getattr(exc, "name", None)))
+
+
+def look_up(recv, send):
+    """Answers with what is under keys that were made here."""
+    with recv, send:
+        for count, table in recv:
+            send.send([table[f"key {n}"] for n in range(count)])

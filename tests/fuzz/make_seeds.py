@@ -43,6 +43,7 @@ def seeds() -> dict[str, bytes]:
     tag = tags()
     one, two = (parcel(tag["Int8"], n) for n in (1, 2))
     text = parcel(tag["StrAscii"], 3, b"abc")
+    key = parcel(tag["Key"] | REMEMBER, 4, struct.pack("<q", 7), b"name")
     plain, block, loan = b"\0", b"\1\6", b"\1\1"  # a Block of 6 bytes, a Loan of 64
     claims = [max(128, 2940 - 3 * i) for i in range(900)]
 
@@ -67,6 +68,19 @@ def seeds() -> dict[str, bytes]:
         "bytes": plain
         + parcel(tag["Tuple"], 2, tag["Bytes"], 3, b"abc", tag["ByteArray"], 2, b"xy"),
         "dict": plain + parcel(tag["Dict"], 2, text, one, two, tag["List"], 1, two),
+        "runs": plain
+        + parcel(tag["List"], 13, one, tag["Floats"], struct.pack("<H4d", 4, 1, 2, 3, 4))
+        + parcel(tag["Ints32"], struct.pack("<H4i", 4, 1, 2, 3, 1 << 30), tag["Ints64"])
+        + struct.pack("<H4q", 4, 1, 2, 3, 1 << 62),
+        "dict-alone": plain + parcel(tag["DictAlone"], 2, key, one, text, two),
+        "dicts-alike": plain
+        + parcel(tag["List"], 4, tag["Dict"], 2, key, one, text, two, tag["DictLike"], 2, one, two)
+        + parcel(tag["DictLike"], 2, one, tag["OtherKeys"], one, two)
+        + parcel(tag["DictLike"] | REMEMBER, 2, tag["Ref"], 0, tag["Set"], 1, one),
+        "dicts-alike-among-frames": plain
+        + parcel(tag["Tuple"], 4, tag["Set"], 0, tag["Dict"], 2, key, one, text, tag["Set"], 1, one)
+        + parcel(tag["DictLike"], 2, tag["Set"], 1, one, two, tag["DictLike"], 2, one)
+        + parcel(tag["List"], 1, tag["Slice"], one, two, one),
         "sets": plain + parcel(tag["List"], 2, tag["Set"], 2, one, two, tag["FrozenSet"], 1, text),
         "slice-and-range": plain
         + parcel(tag["Tuple"], 2, tag["Slice"], one, two, 1, tag["Range"], one, two, one),
@@ -83,6 +97,11 @@ def seeds() -> dict[str, bytes]:
         "loan-of-bytes": loan + parcel(tag["LoanBytes"]),
         "loan-of-text": loan + parcel(tag["LoanStr"], tag["StrAscii"], 64),
         "buffer": b"\1\4" + parcel(tag["Buffer"]),
+        "run-longer-than-its-list": plain
+        + parcel(tag["List"], 3, tag["Ints32"], struct.pack("<H4i", 4, 1, 2, 3, 4)),
+        "run-longer-than-the-parcel": plain
+        + parcel(tag["List"], 9, tag["Floats"], b"\11\0", one * 8),
+        "dict-like-none": plain + parcel(tag["List"], 2, one, tag["DictLike"], 1, one),
         # Findings.
         "tuple-in-itself-in-a-set": plain
         + parcel(tag["Set"], 1, tag["Tuple"] | REMEMBER, 1, tag["Ref"], 0),

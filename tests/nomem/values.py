@@ -209,6 +209,18 @@ VALUES: dict[str, tuple[Callable[[], Any], Callable[[Any], bool]]] = {
         lambda: {str(number): (number,) for number in range(200)},
         equals({str(number): (number,) for number in range(200)}),
     ),
+    "numbers": (
+        lambda: ([number / 3 for number in range(2000)], *range(2**40, 2**40 + 600)),
+        equals(([number / 3 for number in range(2000)], *range(2**40, 2**40 + 600))),
+    ),
+    "rows": (
+        lambda: [{"name": str(number), "more": [number]} for number in range(20)],
+        equals([{"name": str(number), "more": [number]} for number in range(20)]),
+    ),
+    "rows_with_sets": (
+        lambda: [{"name": 1, "all": [[{"set": {number}, "last": ()}]]} for number in range(5)],
+        equals([{"name": 1, "all": [[{"set": {number}, "last": ()}]]} for number in range(5)]),
+    ),
     "set": (lambda: {1, "two", (3,)}, equals({1, "two", (3,)})),
     "frozenset": (lambda: frozenset([1, "two", (3,)]), equals(frozenset([1, "two", (3,)]))),
     "slice": (lambda: slice(1, "two", None), equals(slice(1, "two", None))),
