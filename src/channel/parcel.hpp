@@ -86,7 +86,7 @@ inline void copy_payload(std::byte* to, const std::byte* from, std::size_t size)
 }
 
 // Memory for a parcel's heap, of at least `size` bytes; `size` becomes what there is. nullptr where there is none. It is
-// std::malloc's; but a large block that was freed last is kept for the next, one in the process: fresh memory of the
+// std::malloc's; but a large block that was freed last, of 4 MiB at most, is kept for the next: fresh memory of the
 // system costs a page fault for each 4 KiB, which takes longer than to fill them.
 std::byte* new_heap(std::size_t& size) noexcept;
 // `size` is no more than there is.
