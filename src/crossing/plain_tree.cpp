@@ -293,7 +293,7 @@ Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int 
     bool all_text = shape && size <= kShapeMost;
     Py_ssize_t next = at.pos;
     for (Py_ssize_t index = 0; PyDict_Next(dict, &next, &key, &item); at.pos = next, ++index) {
-        if (at.like && key != shape->keys[index]) {
+        if (at.like && shape && key != shape->keys[index]) {
             if (!put_tag(kOtherKeys)) return kError;
             at.like = false;
         }
