@@ -99,7 +99,8 @@ reference-leaks: venv build
 
 allocation-leaks: PRESET = asan
 allocation-leaks: venv build
-	@$(RUN) $(VENV)/bin/python tests/leaks/allocations.py -q $(PYTEST_ARGS)
+	@$(RUN) $(VENV)/bin/python tests/leaks/allocations.py -q $(or $(PYTEST_ARGS),tests/package tests/crossing \
+		tests/module tests/interpreter --ignore=tests/interpreter/test_fork.py)
 
 memory-leaks: build
 	@$(RUN) '$(PY)' tests/leaks/memory.py $(ARGS)
