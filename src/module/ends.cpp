@@ -319,8 +319,8 @@ PyType_Slot send_slots[] = {
     {0, nullptr},
 };
 
-constexpr unsigned kEndFlags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
-                               Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE;
+constexpr unsigned kEndFlags =
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE;
 PyType_Spec recv_spec = {"interpchannels.RecvChannel", sizeof(EndObject), 0, kEndFlags, recv_slots};
 PyType_Spec send_spec = {"interpchannels.SendChannel", sizeof(EndObject), 0, kEndFlags, send_slots};
 
