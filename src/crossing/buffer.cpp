@@ -87,6 +87,7 @@ PyObject* buffer_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 
 void buffer_dealloc(PyObject* self) {
     PyTypeObject* const type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     // No view is left, since a view holds a reference; nor a send, which does so too.
     if (self_of(self).memory) self_of(self).memory->release();
     type->tp_free(self);
@@ -167,6 +168,7 @@ constexpr const char* doc =
 PyType_Slot slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(buffer_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(buffer_dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse_type)},
     {Py_tp_repr, reinterpret_cast<void*>(buffer_repr)},
     {Py_tp_methods, methods},
     {Py_tp_getset, getset},
@@ -178,7 +180,11 @@ PyType_Slot slots[] = {
 };
 
 PyType_Spec spec = {
-    "interpchannels.Buffer", sizeof(BufferObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, slots,
+    "interpchannels.Buffer",
+    sizeof(BufferObject),
+    0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    slots,
 };
 
 }  // namespace

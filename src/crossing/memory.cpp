@@ -43,6 +43,7 @@ int memory_getbuffer(PyObject* self, Py_buffer* view, int flags) {
 
 void memory_dealloc(PyObject* self) {
     PyTypeObject* const type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     MemoryObject* const memory = self_of(self);
     if (memory->owner) memory->owner->release();
     delete memory->layout;
@@ -52,6 +53,7 @@ void memory_dealloc(PyObject* self) {
 
 PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(memory_dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse_type)},
     {Py_tp_doc,
      const_cast<char*>("Memory outside of every interpreter, behind a memoryview that arrived.")},
     {Py_bf_getbuffer, reinterpret_cast<void*>(memory_getbuffer)},
@@ -62,7 +64,7 @@ PyType_Spec spec = {
     "interpchannels._interpchannels._Memory",
     sizeof(MemoryObject),
     0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     slots,
 };
 

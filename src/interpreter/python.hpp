@@ -85,6 +85,15 @@ inline bool clear_refusal() noexcept {
     return true;
 }
 
+// tp_traverse of an object that holds nothing of Python's but its type. The collector has to see that: the type leads to
+// the module and to all that its state holds, such as a class that somebody registered, and that may lead back to the
+// object. Such an object is untracked first of all when it goes, and has no tp_clear: others break the circle. What it
+// needs then it has to hold by itself, since the module's state may have gone before.
+inline int traverse_type(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
 // Puts an exception aside while clean-up runs.
 class SavedException {
 public:

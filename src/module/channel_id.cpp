@@ -24,6 +24,7 @@ void drop_id(const Ref<AssociatedChannel>& channel) {
 
 void id_dealloc(PyObject* self) {
     PyTypeObject* const type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     PyObject* const pending = PyErr_GetRaisedException();
     drop_id(parts_of(self).channel);
     PyErr_SetRaisedException(pending);
@@ -92,6 +93,7 @@ PyGetSetDef getset[] = {
 
 PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(id_dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse_type)},
     {Py_tp_doc, const_cast<char*>("A channel ID identifies a channel and may be used as an int.")},
     {Py_tp_repr, reinterpret_cast<void*>(id_repr)},
     {Py_tp_str, reinterpret_cast<void*>(id_str)},
@@ -107,7 +109,8 @@ PyType_Spec spec = {
     "interpchannels._interpchannels.ChannelID",
     sizeof(IdObject),
     0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+        Py_TPFLAGS_IMMUTABLETYPE,
     slots,
 };
 

@@ -49,6 +49,7 @@ PyObject* make_end(Context& context, Ref<CountedChannel> channel, Direction dire
 
 void end_dealloc(PyObject* self) {
     PyTypeObject* const type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     {
         // close() may detach; the object is unreachable by then.
         PyObject* const pending = PyErr_GetRaisedException();
@@ -283,6 +284,7 @@ PyGetSetDef getset[] = {
 
 #define COMMON_SLOTS                                                                                      \
     {Py_tp_dealloc, reinterpret_cast<void*>(end_dealloc)},                                                \
+        {Py_tp_traverse, reinterpret_cast<void*>(traverse_type)},                                         \
         {Py_tp_repr, reinterpret_cast<void*>(end_repr)}, {Py_tp_hash, reinterpret_cast<void*>(end_hash)}, \
         {Py_tp_richcompare, reinterpret_cast<void*>(end_compare)}, {Py_tp_getset, getset},                \
         {Py_sq_length, reinterpret_cast<void*>(end_length)}, {                                            \
@@ -319,7 +321,7 @@ PyType_Slot send_slots[] = {
 };
 
 constexpr unsigned kEndFlags =
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE;
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE;
 PyType_Spec recv_spec = {"interpchannels.RecvChannel", sizeof(EndObject), 0, kEndFlags, recv_slots};
 PyType_Spec send_spec = {"interpchannels.SendChannel", sizeof(EndObject), 0, kEndFlags, send_slots};
 

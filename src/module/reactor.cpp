@@ -8,8 +8,8 @@
 namespace interpchannels {
 
 struct ReactorObject {
-    PyObject_HEAD ModuleState* state;
-    Notifier* notifier;  // one count
+    PyObject_HEAD Interpreter* interpreter;  // one count
+    Notifier* notifier;                      // likewise
     PyObject* weakrefs;
     Standing* first;   // every Standing that joined
     Standing* waking;  // the one whose future is being completed, as long as it is there
@@ -87,7 +87,7 @@ void look_around(ReactorObject& self) {
     self.alarm.word.store(Waiter::kWaiting, std::memory_order_relaxed);
     // Armed, then look: pairs with the fence in WaitGroup::wake_all().
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (self.state->interpreter->waits().ended()) end_all(self);
+    if (self.interpreter->waits().ended()) end_all(self);
 }
 
 // wake(): the loop's callback.
@@ -115,9 +115,11 @@ PyObject* reactor_fileno(PyObject* object, PyObject*) {
 
 void reactor_dealloc(PyObject* object) {
     PyTypeObject* const type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
     ReactorObject& self = reactor_of(object);
     if (self.weakrefs) PyObject_ClearWeakRefs(object);
-    if (self.entered) self.state->interpreter->waits().leave(self.alarm);
+    if (self.entered) self.interpreter->waits().leave(self.alarm);
+    self.interpreter->unref();
     self.alarm.~Waiter();
     self.notifier->unref();
     type->tp_free(object);
@@ -138,6 +140,7 @@ PyMemberDef members[] = {
 
 PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(reactor_dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse_type)},
     {Py_tp_methods, methods},
     {Py_tp_members, members},
     {Py_tp_doc, const_cast<char*>("What an event loop waits for: the waits of its tasks on channels.")},
@@ -148,7 +151,7 @@ PyType_Spec spec = {
     "interpchannels._interpchannels._Reactor",
     sizeof(ReactorObject),
     0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     slots,
 };
 
@@ -174,7 +177,8 @@ PyObject* make_reactor(PyObject* module, PyObject*) {
         return nullptr;
     }
     ReactorObject& self = reactor_of(made);
-    self.state = &state;
+    self.interpreter = state.interpreter;
+    self.interpreter->ref();
     self.notifier = notifier;
     new (&self.alarm) Waiter(notifier, true);
     // Where the group has ended nothing waits: whoever is about to looks at it once more.

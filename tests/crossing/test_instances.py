@@ -416,6 +416,7 @@ def test_references_are_given_back():
     )
 
 
+@pytest.mark.skipif(sys.getallocatedblocks() == 0, reason="counted by pymalloc alone")
 def test_memory_stays_as_it_is():
     """The negative control is in the test itself: what keeps each object does not pass."""
     recv, send = create()

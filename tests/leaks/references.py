@@ -47,6 +47,8 @@ def count() -> tuple[int, int, int]:
     # What the standard library keeps of what ran.
     re.purge()
     linecache.clearcache()
+    for folder in sys.path_importer_cache.keys() - set(sys.path):
+        sys.path_importer_cache.pop(folder)  # a test's own folder, which is another each time
     getattr(sys, "_clear_internal_caches", sys._clear_type_cache)()
     for _ in range(3):
         gc.collect()

@@ -23,7 +23,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// glibc's own, under the names that it has for those who replace the others.
+// glibc's own, under the names that it has for those who replace the others; or AddressSanitizer's, which has such names
+// as well.
+#ifdef INTERPCHANNELS_ASAN
+#define __libc_malloc __interceptor_malloc
+#define __libc_calloc __interceptor_calloc
+#define __libc_realloc __interceptor_realloc
+#define __libc_memalign __interceptor_memalign
+#define __libc_free __interceptor_free
+#endif
 extern "C" {
 void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);

@@ -11,7 +11,7 @@ import support
 
 HERE = Path(__file__).resolve().parent
 
-# `make pytest` builds it, but for sanitizers, which have a malloc of their own.
+# `make pytest` builds it, but for ThreadSanitizer, which has a malloc of its own.
 FOLDER = os.environ.get("INTERPCHANNELS_FAILING_ALLOCATIONS", "")
 LIBRARY = next(iter(Path(FOLDER).glob("failing_allocations*.so")), None) if FOLDER else None
 
@@ -27,7 +27,11 @@ def run_cases(script: str, *args: str, status: int | None = 0) -> tuple[str, str
         f"import sys; sys.path[:0] = [{FOLDER!r}, {str(HERE)!r}]\n{script}",
         timeout=4 * support.HANG,  # before pytest ends it all
         args=args,
-        env={"LD_PRELOAD": str(LIBRARY)},
+        env={
+            # First of all, so before a sanitizer, which has to be told that this is meant.
+            "LD_PRELOAD": f"{LIBRARY} {os.environ.get('LD_PRELOAD', '')}",
+            "ASAN_OPTIONS": f"{os.environ.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0",
+        },
         status=status,
     )
     return done.stdout, done.stderr
