@@ -17,6 +17,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import interpchannels
@@ -309,7 +310,7 @@ class Round:
         end = None
         for killer in killers:
             killer.result()
-        calls += [support.Call(self.drain, number, recv) for number, recv in kept]
+        calls += [support.Call(self.drain, number, recv, tuple(calls)) for number, recv in kept]
         kept.clear()
         for call in calls:
             call.result()
@@ -349,13 +350,17 @@ class Round:
     def start_here(self) -> list[support.Call]:
         return [support.Call(actors.Actor(self.ledger.fd, spec)) for spec in self.here]
 
-    def drain(self, number: int, recv: Any) -> None:
-        """Receive what is left, until the last sender is gone."""
+    def drain(self, number: int, recv: Any, others: Sequence[support.Call]) -> None:
+        """Receive what is left: until the last sender is gone, or with the drop-in until nobody here sends any more."""
         how = "plain" if isinstance(recv, interpchannels.RecvChannel) else "drop_in"
         spec = ("recv", number, 255, how, (recv,), "", 2**30, 0, True)
-        actor = actors.Actor(self.ledger.fd, spec)
-        actor.late = 0
-        actor()
+        more = True
+        while more:
+            # A sender may have had no core for longer than the drop-in's receiver looks for items.
+            more = how == "drop_in" and any(other.is_alive() for other in others)
+            actor = actors.Actor(self.ledger.fd, spec)
+            actor.late = 0
+            actor()
 
     def kill(self, home: int, interp: int, seed: float) -> None:
         """End one interpreter, at a moment that is drawn."""
