@@ -41,7 +41,7 @@ def play(seed: int, first: int, count: int, path: str) -> None:
                 break
         while ends:
             ends.pop().close()
-        calls += [support.Call(round.drain, cell, recv) for cell, recv in kept]
+        calls += [support.Call(round.drain, cell, recv, tuple(calls)) for cell, recv in kept]
         kept.clear()
         for call in calls:
             call.result()
