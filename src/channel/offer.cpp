@@ -59,6 +59,14 @@ Status Offer::step(Status leave) noexcept {
     bool stood_up = false;
     if (both) c.queue_.recv_lock.lock();
     c.queue_.send_lock.lock();
+    // Told since it stood up, which is how it gets into the ready list: what it was told of is for the look that follows.
+    // Relaxed: the lock orders it against the wakers.
+    if (leave != Status::kOk && me_.notifier &&
+        me_.word.load(std::memory_order_relaxed) == Waiter::kWoken) {
+        c.queue_.send_lock.unlock();
+        if (both) c.queue_.recv_lock.unlock();
+        return Status::kWouldBlock;
+    }
     const bool was_sent = sent_.load(std::memory_order_relaxed);
     Status status = look_locked(wakes);
     if (status == Status::kWouldBlock && leave == Status::kOk && !linked) {

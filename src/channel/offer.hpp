@@ -28,7 +28,8 @@ public:
     // line; wait again or withdraw. Anything else: withdrawn, and the parcel is as it was.
     Status wait(const WaitFor& wait) noexcept;
     // Detached; never waits. For one with a notifier, that is new or was popped from the ready list. kOk: sent;
-    // kWouldBlock: it stands (again) in line; anything else: withdrawn, and the parcel is as it was.
+    // kWouldBlock: it stands (again) in line, or is in the ready list; anything else: withdrawn, and the parcel is as it
+    // was. Where it is not kWouldBlock, it is not in the ready list.
     Status look(const std::atomic<bool>* cancelled, WaitGroup* group) noexcept;
     // Detached. True: nothing was sent. False: it had been taken already.
     bool withdraw() noexcept;

@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include "channel/offer.hpp"
 #include "channel/waiter.hpp"
 #include "notifier_support.hpp"
 
@@ -148,6 +149,51 @@ TEST(Notifier, NoPushIsLost) {
 }
 
 // The end of a group reaches who waits by a notifier, once, and the group's blocked threads are not they.
+// Its owner lets go of an offer that is done or refused, so the ready list must not know it any more.
+TEST(Notifier, AnOfferThatIsOverIsNotInTheReadyList) {
+    constexpr int kRounds = 100'000;
+    OwnNotifier notifier;
+    std::atomic<int> round{-1};
+    std::atomic<Channel*> current{nullptr};
+    std::atomic<bool> cancelled{false};
+    std::atomic<int> through{-1};
+    std::thread other([&] {
+        for (int i = 0; i < kRounds; ++i) {
+            while (round.load() < i) std::this_thread::yield();
+            for (int pause = i % 64; pause > 0; --pause) cpu_relax();
+            if (i % 2 == 0) {  // the handle is closed
+                cancelled.store(true);
+                current.load()->wake_all();
+            } else {  // it was closed before, and a place is made
+                Parcel out;
+                Scratch scratch;
+                static_cast<void>(current.load()->try_recv(out, scratch));
+            }
+            through.store(i);
+        }
+    });
+    for (int i = 0; i < kRounds; ++i) {
+        PlainChannel channel(1);
+        send_now(*channel, 0);
+        Message message(1);
+        Offer offer(*channel, message.parcel, 1, false, &*notifier);
+        cancelled.store(i % 2 == 1);
+        current.store(&*channel);
+        round.store(i);
+        Status status = offer.look(&cancelled, nullptr);
+        while (through.load() < i) std::this_thread::yield();
+        std::vector<Waiter*> ready = notifier.ready();
+        if (status == Status::kWouldBlock) {
+            ASSERT_EQ(ready, std::vector<Waiter*>{&offer.waiter()}) << "round " << i;
+            status = offer.look(&cancelled, nullptr);
+            ready = notifier.ready();
+        }
+        ASSERT_NE(status, Status::kWouldBlock) << "round " << i;
+        ASSERT_TRUE(ready.empty()) << "round " << i;
+    }
+    other.join();
+}
+
 TEST(Notifier, AGroupsEndIsToldOnce) {
     OwnNotifier notifier;
     WaitGroup group;
