@@ -367,7 +367,7 @@ void drain() noexcept {
 void born(const void* at) noexcept { arena::born(at); }
 
 void died(const void* at) noexcept {
-    if (current < 0) return;
+    if (current < 0 || !playing) return;  // what is static goes at the exit of the process
     ends(at);
     // What follows may lie in the same place.
     Fiber& fiber = fibers[current];
