@@ -163,8 +163,8 @@ namespace {
     Nanos deadline = kNever;
     if (nargs == 1 && !kwnames) {
         obj = args[0];
-    } else if (!named("send", {"obj", "timeout"}, args, nargs, kwnames, 1, {&obj, &timeout})) {
-        return nullptr;
+    } else if (!named("send", {"obj", "timeout"}, args, nargs, kwnames, 1, {&obj, &timeout}) || !obj) {
+        return nullptr;  // named() requires it; the analyser does not see that
     }
     if (timeout && !parse_timeout(timeout, deadline)) return nullptr;
     if (!check_open(self_of(self))) return nullptr;
