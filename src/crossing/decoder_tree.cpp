@@ -88,6 +88,12 @@ bool Decoder::keys_of(PyObject* dict, Keys& keys) noexcept {
     return n > 0;
 }
 
+PyObject* Decoder::tuple_of(const Keys& keys) {
+    PyObject* const made = PyTuple_New(keys.size);
+    for (Py_ssize_t i = 0; made && i < keys.size; ++i) PyTuple_SET_ITEM(made, i, Py_NewRef(keys.keys[i]));
+    return made;
+}
+
 PyObject* Decoder::dict_like(PyObject* neighbour, Keys& keys, int depth) {
     if ((*at_ & ~std::byte{kRemember}) != std::byte{kDictLike}) return malformed();
     const bool mark = (*at_++ & std::byte{kRemember}) != std::byte{0};
@@ -117,19 +123,12 @@ PyObject* Decoder::gathered_dict(Py_ssize_t size, int depth, Keys* like) {
             claimed_ -= static_cast<std::uint64_t>(size);
             break;
         }
-        if (like && at_ != end_ && *at_ == std::byte{kOtherKeys}) {
-            ++at_;
-            like->size = 0;
-            like = nullptr;
-        }
-        PyObject* const key = like ? Py_NewRef(like->keys[pos]) : tree_value(depth + 1);
-        PyObject* const item = key ? tree_value(depth + 1) : nullptr;
-        if (!item) {
+        PyObject* key = nullptr;
+        if (!pair(like, pos, depth, key, past[1])) {
             unfinished_dict(pairs, pos, size, depth, key, like);
             break;
         }
         past[0] = key;
-        past[1] = item;
     }
     while (past != pairs) Py_DECREF(*--past);
     if (pairs != few) std::free(pairs);
@@ -145,8 +144,7 @@ void Decoder::unfinished_dict(PyObject* const* pairs, Py_ssize_t count, Py_ssize
     }
     PyObject* keys = nullptr;
     if (made && like) {
-        keys = PyTuple_New(size);
-        for (Py_ssize_t i = 0; keys && i < size; ++i) PyTuple_SET_ITEM(keys, i, Py_NewRef(like->keys[i]));
+        keys = tuple_of(*like);
         if (!keys) Py_CLEAR(made);
     }
     if (made) {
@@ -179,22 +177,11 @@ PyObject* Decoder::dict(Py_ssize_t size, bool mark, int depth, Keys* like) {
     for (Py_ssize_t pos = 0; pos < size; ++pos) {
         PyObject* key = nullptr;
         PyObject* item = nullptr;
-        if (like && left() > 0 && *at_ == std::byte{kOtherKeys}) {
-            ++at_;
-            like->size = 0;
-            like = nullptr;
-        }
-        key = like ? Py_NewRef(like->keys[pos]) : tree_value(depth + 1);
-        if (key) item = tree_value(depth + 1);
-        const int failed = item ? PyDict_SetItem(made, key, item) : 0;
-        if (!item || failed < 0) {
+        if (!pair(like, pos, depth, key, item) || PyDict_SetItem(made, key, item) < 0) {
             PyObject* keys = nullptr;
             if (like && goes_on_) {
-                keys = PyTuple_New(size);
+                keys = tuple_of(*like);
                 goes_on_ = keys != nullptr;
-                for (Py_ssize_t i = 0; keys && i < size; ++i) {
-                    PyTuple_SET_ITEM(keys, i, Py_NewRef(like->keys[i]));
-                }
             }
             Py_XDECREF(item);
             return suspended({made, key, keys, pos, size, -1, kDict, nullptr, 0, 0}, depth);

@@ -229,6 +229,20 @@ private:
     PyObject* known();
     PyObject* branch(std::uint8_t tag, int depth);
     PyObject* suspended(const Frame& frame, int depth);
+    // The next pair of a dict; `like` is forgotten where its keys are not these. False: `item` is not there, and `key`
+    // may be.
+    [[gnu::always_inline]] bool pair(Keys*& like, Py_ssize_t pos, int depth, PyObject*& key,
+                                     PyObject*& item) {
+        if (like && at_ != end_ && *at_ == std::byte{kOtherKeys}) {
+            ++at_;
+            like->size = 0;
+            like = nullptr;
+        }
+        key = like ? Py_NewRef(like->keys[pos]) : tree_value(depth + 1);
+        item = key ? tree_value(depth + 1) : nullptr;
+        return item != nullptr;
+    }
+    static PyObject* tuple_of(const Keys& keys);
     PyObject* dict_like(PyObject* neighbour, Keys& keys, int depth);
     static bool keys_of(PyObject* dict, Keys& keys) noexcept;
 

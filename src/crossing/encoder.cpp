@@ -7,10 +7,9 @@
 #include "crossing/pickle.hpp"
 
 namespace interpchannels {
-std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept { return put_small<false>(obj, at); }
 
 bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept {
-    parcel.size = encode_small_at(obj, scratch.bytes);
+    parcel.size = put_small<false>(obj, scratch.bytes);
     parcel.data = scratch.bytes;
     return parcel.size != 0;
 }

@@ -52,8 +52,12 @@ struct CrossingMode {
 // The common small values, without any of the machinery: None, bools, ints of 64 bits, floats, short ASCII
 // str and short bytes. Attached. True where it did it.
 bool encode_small(PyObject* obj, Parcel& parcel, Scratch& scratch) noexcept;
-// The same at a place with room for kSmallMax bytes. How many it wrote; 0: not one of these.
-std::size_t encode_small_at(PyObject* obj, std::byte* at) noexcept;
+
+// A list, tuple or dict, or of a subclass: what encode_small() need not look at. Attached.
+inline bool is_tree(PyObject* obj) noexcept {
+    return PyType_HasFeature(
+        Py_TYPE(obj), Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS | Py_TPFLAGS_DICT_SUBCLASS);
+}
 
 // Attached; may run Python code. `scratch` stays with the parcel. 0, or -1 with an exception set.
 int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch);

@@ -14,16 +14,6 @@
 
 namespace interpchannels {
 
-namespace {
-
-// A list, tuple or dict, or of a subclass.
-bool is_tree(PyObject* obj) noexcept {
-    return PyType_HasFeature(
-        Py_TYPE(obj), Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS | Py_TPFLAGS_DICT_SUBCLASS);
-}
-
-}  // namespace
-
 // The keys of the dict that was written last in a list or tuple, if its next item may have the same. Borrowed.
 struct Encoder::Shape {
     Py_ssize_t size = 0;  // 0: there is none

@@ -34,7 +34,6 @@ public:
         return true;
     }
     void pop() noexcept { --size_; }
-    void clear() noexcept { size_ = 0; }
     T& back() noexcept { return data_[size_ - 1]; }
     T& operator[](std::size_t i) noexcept { return data_[i]; }
     const T& operator[](std::size_t i) const noexcept { return data_[i]; }

@@ -36,12 +36,12 @@ PyObject* number(unsigned long long count) {
     return made;
 }
 
-// Its iterator runs no Python code and waits for nobody.
+// Its iterator runs no Python code and waits for nobody. (Lists and tuples are sent without one.)
 bool cannot_wait(PyObject* iterable) noexcept {
     PyTypeObject* const type = Py_TYPE(iterable);
-    return type == &PyList_Type || type == &PyTuple_Type || type == &PyRange_Type || type == &PyDict_Type ||
-           type == &PySet_Type || type == &PyFrozenSet_Type || type == &PyUnicode_Type ||
-           type == &PyBytes_Type || type == &PyByteArray_Type;
+    return type == &PyRange_Type || type == &PyDict_Type || type == &PySet_Type ||
+           type == &PyFrozenSet_Type || type == &PyUnicode_Type || type == &PyBytes_Type ||
+           type == &PyByteArray_Type;
 }
 
 // --- send_many ---

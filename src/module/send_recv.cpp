@@ -76,10 +76,8 @@ void suspend_own(Parcel& parcel, const CountedChannel& channel) noexcept {
 Status encode_for(EndObject& self, PyObject* obj, Outgoing& out, Scratch& scratch) {
     CountedChannel& channel = self.handle.channel();
     Parcel& parcel = out.parcel;
-    // Those three are what comes here most.
-    constexpr unsigned long kTrees =
-        Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS | Py_TPFLAGS_DICT_SUBCLASS;
-    if (PyType_HasFeature(Py_TYPE(obj), kTrees) || !encode_small(obj, parcel, scratch)) {
+    // Trees are what comes here most.
+    if (is_tree(obj) || !encode_small(obj, parcel, scratch)) {
         // Encoding may run Python code that closes this end, or drops the last reference to it but the
         // caller's; the channel stays, since the object does.
         CrossingMode mode;
