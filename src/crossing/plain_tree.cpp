@@ -11,6 +11,7 @@
 
 #include "crossing/encoder.hpp"
 #include "interpreter/cpython_private.hpp"
+#include "interpreter/dict_table.hpp"
 
 namespace interpchannels {
 
@@ -124,25 +125,27 @@ Py_ssize_t Encoder::run(PyObject* const* items, Py_ssize_t count) {
         size_ = static_cast<std::size_t>(at - base_);
         return n;
     }
-    std::int64_t values[kRunMost];
-    bool narrow = true;
-    for (long long value = 0; n < most && Py_TYPE(items[n]) == type && small_int(items[n], value); ++n) {
-        values[n] = value;
-        narrow = narrow && value == static_cast<std::int32_t>(value);
+    if (!reserve(kHeader + static_cast<std::size_t>(most) * 8)) return -1;
+    std::byte* const first = base_ + size_ + kHeader;
+    long long value = 0;
+    for (; n < most && Py_TYPE(items[n]) == type && small_int(items[n], value); ++n) {
+        const auto narrow = static_cast<std::int32_t>(value);
+        if (narrow != value) break;
+        std::memcpy(first + n * 4, &narrow, 4);
+    }
+    if (n >= kRunLeast) {
+        put_run_header(base_ + size_, kInts32, n);
+        size_ += kHeader + static_cast<std::size_t>(n) * 4;
+        return n;
+    }
+    // One of the first is wide: all go as wide ones.
+    for (n = 0; n < most && Py_TYPE(items[n]) == type && small_int(items[n], value); ++n) {
+        const std::int64_t wide = value;
+        std::memcpy(first + n * 8, &wide, 8);
     }
     if (n < kRunLeast) return 0;
-    if (!reserve(kHeader + static_cast<std::size_t>(n) * 8)) return -1;
-    std::byte* at = put_run_header(base_ + size_, narrow ? kInts32 : kInts64, n);
-    if (narrow) {
-        for (Py_ssize_t i = 0; i < n; ++i, at += 4) {
-            const auto value = static_cast<std::int32_t>(values[i]);
-            std::memcpy(at, &value, 4);
-        }
-    } else {
-        std::memcpy(at, values, static_cast<std::size_t>(n) * 8);
-        at += n * 8;
-    }
-    size_ = static_cast<std::size_t>(at - base_);
+    put_run_header(base_ + size_, kInts64, n);
+    size_ += kHeader + static_cast<std::size_t>(n) * 8;
     return n;
 }
 
@@ -211,6 +214,13 @@ Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
     }
     if (!reserve(1 + kVarintMax)) return kError;
     const bool as_before = tag == kDict && size > 0 && like == size;
+    if (tag == kDict && !as_before && size > 0 && size <= kShapeMost) {
+        Shape own;
+        Shape& keys = shape ? *shape : own;
+        const int shaped = shape_of(obj, size, mark, keys);
+        if (shaped < 0) return kError;
+        if (shaped > 0) return tree(obj, tag, size, number, depth, &keys, true);
+    }
     base_[size_++] = static_cast<std::byte>((as_before ? kDictLike : tag) | mark);
     size_ += varint_at(static_cast<std::uint64_t>(size), base_ + size_);
     if (size == 0) return kLeaf;
@@ -276,13 +286,50 @@ Encoder::Step Encoder::items_of(PyObject* const* items, Py_ssize_t size, Place& 
     }
 }
 
+// Begins a dict with all of its keys. 1; 0: they are not short texts in ASCII, or one is known already, and nothing was
+// written; -1 with an exception set.
+int Encoder::shape_of(PyObject* dict, Py_ssize_t size, std::uint8_t mark, Shape& shape) {
+    constexpr std::size_t kLongest = 0x7F;
+    constexpr std::size_t kHeader = 2 + sizeof(std::uint16_t);  // for one of so few, one byte says how many
+    if (!reserve(kHeader + static_cast<std::size_t>(size) * (1 + kLongest))) return -1;
+    std::byte* const from = base_ + size_;
+    std::byte* at = from + kHeader;
+    PyObject* key = nullptr;
+    PyObject* item = nullptr;
+    dict_table::Pairs pairs(dict, size, 0);
+    bool numbered = false;
+    for (PyObject** next = shape.keys; pairs.next(key, item); ++next) {
+        if (!PyUnicode_CheckExact(key) || !PyUnicode_IS_COMPACT_ASCII(key)) return 0;
+        const auto length = static_cast<std::size_t>(PyUnicode_GET_LENGTH(key));
+        if (length > kLongest) return 0;
+        const bool again = length > 1 && !met_once(key);
+        if (again && find(key) >= 0) return 0;
+        numbered = numbered || again;
+        *next = key;
+        *at = static_cast<std::byte>(length | (again ? std::size_t{kRemember} : 0));
+        copy_payload(at + 1, reinterpret_cast<const std::byte*>(PyUnicode_1BYTE_DATA(key)), length);
+        at += 1 + length;
+    }
+    std::uint8_t ignored = 0;
+    for (Py_ssize_t i = 0; numbered && i < size; ++i) {
+        key = shape.keys[i];
+        if (PyUnicode_GET_LENGTH(key) > 1 && !met_once(key) && add(key, ignored) < -1) return -1;
+    }
+    const auto block = static_cast<std::uint16_t>(at - from - kHeader);
+    from[0] = static_cast<std::byte>(kShaped | mark);
+    from[1] = static_cast<std::byte>(size);
+    std::memcpy(from + 2, &block, sizeof block);
+    size_ = static_cast<std::size_t>(at - base_);
+    return 1;
+}
+
 // The pairs from at.pos on.
 Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int depth, Shape* shape) {
     PyObject* key = nullptr;
     PyObject* item = nullptr;
     bool all_text = shape && size <= kShapeMost;
-    Py_ssize_t next = at.pos;
-    for (Py_ssize_t index = 0; PyDict_Next(dict, &next, &key, &item); at.pos = next, ++index) {
+    dict_table::Pairs pairs(dict, size, at.pos);
+    for (Py_ssize_t index = 0; pairs.next(key, item); at.pos = pairs.pos(), ++index) {
         if (at.like && shape && key != shape->keys[index]) {
             if (!put_tag(kOtherKeys)) return kError;
             at.like = false;
@@ -301,7 +348,7 @@ Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int 
         }
         at.key = key;
         if (step == kStop) at.item = item;
-        at.pos = next;
+        at.pos = pairs.pos();
         return step;
     }
     if (all_text) shape->size = size;
