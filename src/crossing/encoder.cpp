@@ -141,7 +141,7 @@ void Encoder::index(std::size_t number) noexcept {
     buckets_[at] = static_cast<std::uint32_t>(number + 1);
 }
 
-std::int64_t Encoder::add(PyObject* obj, std::uint8_t& mark) {
+std::int64_t Encoder::add_more(PyObject* obj, std::uint8_t& mark) {
     constexpr std::int64_t kNew = -1, kFailed = -2;
     const bool full =
         buckets_ ? remembered_.size() * 2 >= bucket_mask_ : remembered_.size() == kFewRemembered;
@@ -415,7 +415,7 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
 
     if (tag == kTuple || tag == kList || tag == kDict) {
         tree_base_ = frames_.size();
-        return tree(obj, tag, size, number, 0, nullptr, false);
+        return tree(obj, tag, size, number);
     }
     PyRef iterator;
     if (tag == kSet || tag == kFrozenSet) {

@@ -147,8 +147,9 @@ private:
         PyObject* item;  // dict: borrowed, where it is still to be written
         bool like;
     };
-    Step tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number, int depth, Shape* shape,
-              bool like);
+    Step tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number);
+    Step parts(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number, int depth, Shape* shape,
+               bool like);
     Step branch(PyObject* obj, int depth, Shape* shape);
     Step leaf(PyObject* obj);
     Step other_leaf(PyObject* obj);
@@ -207,7 +208,16 @@ private:
         const auto address = reinterpret_cast<std::uintptr_t>(obj);
         return (address >> 4) ^ (address >> 12);
     }
-    std::int64_t add(PyObject* obj, std::uint8_t& mark);
+    // -1, or -2 with an exception set.
+    [[gnu::always_inline]] std::int64_t add(PyObject* obj, std::uint8_t& mark) {
+        if (buckets_ || !remembered_.push_if_room({obj, false, false}, kFewRemembered)) {
+            return add_more(obj, mark);
+        }
+        Py_INCREF(obj);
+        mark = kRemember;
+        return -1;
+    }
+    std::int64_t add_more(PyObject* obj, std::uint8_t& mark);
     void index(std::size_t number) noexcept;
     Step refer_to_open_tuple(std::int64_t number);
     int rehash();

@@ -109,7 +109,7 @@ std::byte* put_run_header(std::byte* at, Tag tag, Py_ssize_t n) noexcept {
 }  // namespace
 
 // Writes a run of the first of `count` items. How many; 0: they are too few; -1 with an exception set.
-Py_ssize_t Encoder::run(PyObject* const* items, Py_ssize_t count) {
+[[gnu::noinline]] Py_ssize_t Encoder::run(PyObject* const* items, Py_ssize_t count) {
     PyTypeObject* const type = Py_TYPE(items[0]);
     const Py_ssize_t most = count < kRunMost ? count : kRunMost;
     constexpr std::size_t kHeader = 3;
@@ -181,56 +181,11 @@ template Py_ssize_t Encoder::small_items<false>(PyObject* const*, Py_ssize_t);
 
 // --- containers ---
 
-// One of a container's items. `shape` is that of its neighbours.
-Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
-    PyTypeObject* const type = Py_TYPE(obj);
-    Tag tag = kTuple;
-    Py_ssize_t size = 0;
-    if (type == &PyDict_Type) {
-        tag = kDict;
-        size = PyDict_GET_SIZE(obj);
-    } else if (type == &PyList_Type) {
-        tag = kList;
-        size = PyList_GET_SIZE(obj);
-    } else if (type == &PyTuple_Type) {
-        size = PyTuple_GET_SIZE(obj);
-    } else {
-        if (shape) shape->size = 0;
-        return leaf(obj);
-    }
-    if (depth > kTreeDepth || (!mode_.native && tag != kTuple)) return kStop;
-    const Py_ssize_t like =
-        shape ? std::exchange(shape->size, 0) : 0;  // whatever this is, until it turns out to be one
-    std::uint8_t mark = 0;
-    std::int64_t number = -1;
-    if ((size > 0 || tag != kTuple) && !met_once(obj)) {
-        const std::int64_t known = find_or_add(obj, mark);
-        if (known < -1) return kError;
-        if (known >= 0) {
-            const Remembered& one = remembered_[static_cast<std::size_t>(known)];
-            return one.open_tuple || one.unfinished ? kStop : refer(known);
-        }
-        number = static_cast<std::int64_t>(remembered_.size()) - 1;
-    }
-    if (!reserve(1 + kVarintMax)) return kError;
-    const bool as_before = tag == kDict && size > 0 && like == size;
-    if (tag == kDict && !as_before && size > 0 && size <= kShapeMost) {
-        Shape own;
-        Shape& keys = shape ? *shape : own;
-        const int shaped = shape_of(obj, size, mark, keys);
-        if (shaped < 0) return kError;
-        if (shaped > 0) return tree(obj, tag, size, number, depth, &keys, true);
-    }
-    base_[size_++] = static_cast<std::byte>((as_before ? kDictLike : tag) | mark);
-    size_ += varint_at(static_cast<std::uint64_t>(size), base_ + size_);
-    if (size == 0) return kLeaf;
-    return tree(obj, tag, size, number, depth, tag == kDict ? shape : nullptr, as_before);
-}
-
 // The items of a list, tuple or dict of which the rest is written. kPushed: it has a frame now, as has all that is open
 // in it.
-Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number, int depth,
-                            Shape* shape, bool like) {
+[[gnu::always_inline]] inline Encoder::Step Encoder::parts(PyObject* obj, Tag tag, Py_ssize_t size,
+                                                           std::int64_t number, int depth, Shape* shape,
+                                                           bool like) {
     // Likely enough for most values, so that the bytes of a large one are not copied again and again.
     constexpr Py_ssize_t kMany = 256;
     if (size >= kMany && !reserve(static_cast<std::size_t>(size) * (tag == kDict ? 16 : 8))) return kError;
@@ -270,6 +225,58 @@ Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_
     frame.like = at.like;
     frames_[index] = frame;
     return kPushed;
+}
+
+// One of a container's items. `shape` is that of its neighbours.
+Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
+    PyTypeObject* const type = Py_TYPE(obj);
+    Tag tag = kTuple;
+    Py_ssize_t size = 0;
+    if (type == &PyDict_Type) {
+        tag = kDict;
+        size = PyDict_GET_SIZE(obj);
+    } else if (type == &PyList_Type) {
+        tag = kList;
+        size = PyList_GET_SIZE(obj);
+    } else if (type == &PyTuple_Type) {
+        size = PyTuple_GET_SIZE(obj);
+    } else {
+        if (shape) shape->size = 0;
+        return leaf(obj);
+    }
+    if (depth > kTreeDepth || (!mode_.native && tag != kTuple)) return kStop;
+    const Py_ssize_t like =
+        shape ? std::exchange(shape->size, 0) : 0;  // whatever this is, until it turns out to be one
+    std::uint8_t mark = 0;
+    std::int64_t number = -1;
+    if ((size > 0 || tag != kTuple) && !met_once(obj)) {
+        const std::int64_t known = find_or_add(obj, mark);
+        if (known < -1) return kError;
+        if (known >= 0) {
+            const Remembered& one = remembered_[static_cast<std::size_t>(known)];
+            return one.open_tuple || one.unfinished ? kStop : refer(known);
+        }
+        number = static_cast<std::int64_t>(remembered_.size()) - 1;
+    }
+    if (!reserve(1 + kVarintMax)) return kError;
+    if (tag != kDict) {
+        shape = nullptr;
+    } else if (size > 0 && size <= kShapeMost && like != size) {
+        Shape own;
+        Shape* const keys = shape ? shape : &own;
+        const int shaped = shape_of(obj, size, mark, *keys);
+        if (shaped < 0) return kError;
+        if (shaped > 0) return parts(obj, tag, size, number, depth, keys, true);
+    }
+    const bool as_before = tag == kDict && size > 0 && like == size;
+    base_[size_++] = static_cast<std::byte>((as_before ? kDictLike : tag) | mark);
+    size_ += varint_at(static_cast<std::uint64_t>(size), base_ + size_);
+    if (size == 0) return kLeaf;
+    return parts(obj, tag, size, number, depth, shape, as_before);
+}
+
+Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number) {
+    return parts(obj, tag, size, number, 0, nullptr, false);
 }
 
 Encoder::Step Encoder::items_of(PyObject* const* items, Py_ssize_t size, Place& at, int depth) {

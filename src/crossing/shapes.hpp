@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "channel/parcel.hpp"
 #include "interpreter/python.hpp"
 
 namespace interpchannels {
@@ -36,7 +37,7 @@ public:
             mixed ^= mixed >> 32;
         }
         word = 0;
-        for (std::size_t i = 0; i < size; ++i) word = word << 8 | static_cast<std::uint64_t>(block[i]);
+        copy_payload(reinterpret_cast<std::byte*>(&word), block, size);
         mixed = (mixed ^ word) * kOdd;
         return mixed ^ mixed >> 32;
     }
