@@ -25,6 +25,9 @@ def rows() -> Iterator[Row]:
         ours = _cell(f"bytes of {name}: package", _received(size, into=False))
         peer = _cell(f"bytes of {name}: memcpy into a new mmap", _measured(_fresh_copies, size))
         yield Row(f"bytes of {name}", ours, [peer], *budget)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        peer = _cell("bytes of 64 MiB: memcpy into huge pages", _measured(_huge_copies, 64 * _MIB))
+        yield Row("bytes of 64 MiB, huge pages", ours, [peer])
     ours = _cell("recv_into of 64 MiB: package", _received(64 * _MIB, into=True))
     peer = _cell("recv_into of 64 MiB: memcpy into warm memory", _measured(_warm_copies, 64 * _MIB))
     yield Row("recv_into of 64 MiB", ours, [peer], 1.3, 1.05)
@@ -105,7 +108,12 @@ def _warm_copies(size: int) -> Batch:
     return timer(work)
 
 
-def _fresh_copies(size: int) -> Batch:
+def _huge_copies(size: int) -> Batch:
+    """What nobody can be quicker than who copies at all: fresh pages, as large as the system has them."""
+    return _fresh_copies(size, huge=True)
+
+
+def _fresh_copies(size: int, huge: bool = False) -> Batch:
     source = b"x" * size
     # Private, as a heap's is; mmap's default is memory that is shared with forks, which is slower.
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
@@ -113,6 +121,8 @@ def _fresh_copies(size: int) -> Batch:
     def work(count: int) -> None:
         for _ in repeat(None, count):
             with mmap.mmap(-1, size, flags=flags) as memory:
+                if huge:
+                    memory.madvise(mmap.MADV_HUGEPAGE)
                 target = ctypes.c_char.from_buffer(memory)
                 ctypes.memmove(ctypes.addressof(target), source, size)
                 del target

@@ -2,6 +2,7 @@
 
 import marshal
 import pickle
+from array import array
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from queue import SimpleQueue
@@ -58,6 +59,8 @@ def containers() -> Iterator[Row]:
             commit,
             moonshot,
         )
+        if isinstance(value, tuple):
+            yield Row(f"{name}, the objects", ours, [_objects(name, "i", value)])
     for name, value in (
         ("page of 1,000 dicts", values.page()),
         ("100,000 floats", values.floats(100_000)),
@@ -68,6 +71,21 @@ def containers() -> Iterator[Row]:
         yield Row(f"{name}, marshal", ours, [peer], 1 / 1.5, 1 / 2)
         peer = _cell(f"{name}: pickle 5", value, _pickle)
         yield Row(f"{name}, pickle 5", ours, [peer], 1 / 2, 1 / 4)
+        if name.endswith("floats"):
+            yield Row(f"{name}, the objects", ours, [_objects(name, "d", value)])
+
+
+def _objects(name: str, code: str, numbers: Any) -> Cell:
+    """What nobody can be quicker than: CPython makes the objects out of their bytes, and frees them."""
+    return _cell(f"{name}: array.tolist", array(code, numbers), _tolist)
+
+
+def _tolist(numbers: Any) -> Batch:
+    def work(count: int, make: Any = numbers.tolist) -> None:
+        for _ in repeat(None, count):
+            make()
+
+    return timer(work)
 
 
 def instances() -> Iterator[Row]:
