@@ -1,4 +1,5 @@
-// Every private symbol of CPython that the project uses, by version; no other file names one.
+// Every private symbol of CPython that the project uses, by version; no other file names one. (The layout of a dict's
+// table is in dict_table.hpp.)
 //
 // They are looked up when the module is imported, so that a CPython without one gives an ImportError that
 // names it, instead of a crash. Optional ones are null where they are missing, and their users say what

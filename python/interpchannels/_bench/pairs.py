@@ -61,6 +61,8 @@ def containers() -> Iterator[Row]:
         )
         if isinstance(value, tuple):
             yield Row(f"{name}, the objects", ours, [_objects(name, "i", value)])
+        else:
+            yield Row(f"{name}, without tables", ours, [_without_tables(name, value)])
     for name, value in (
         ("page of 1,000 dicts", values.page()),
         ("100,000 floats", values.floats(100_000)),
@@ -71,6 +73,8 @@ def containers() -> Iterator[Row]:
         yield Row(f"{name}, marshal", ours, [peer], 1 / 1.5, 1 / 2)
         peer = _cell(f"{name}: pickle 5", value, _pickle)
         yield Row(f"{name}, pickle 5", ours, [peer], 1 / 2, 1 / 4)
+        if name.startswith("page"):
+            yield Row(f"{name}, without tables", ours, [_without_tables(name, value)])
         if name.endswith("floats"):
             yield Row(f"{name}, the objects", ours, [_objects(name, "d", value)])
 
@@ -78,6 +82,20 @@ def containers() -> Iterator[Row]:
 def _objects(name: str, code: str, numbers: Any) -> Cell:
     """What nobody can be quicker than: CPython makes the objects out of their bytes, and frees them."""
     return _cell(f"{name}: array.tolist", array(code, numbers), _tolist)
+
+
+def _without_tables(name: str, value: object) -> Cell:
+    """The same by way of CPython's functions for dicts, instead of their tables (dict_table.hpp)."""
+    with_tables = _cell(f"{name}: without tables", value, _ends).case
+
+    def measure(effort: Effort) -> Figures:
+        before = _interpchannels._use_dict_tables(False)
+        try:
+            return with_tables.measure(effort)
+        finally:
+            _interpchannels._use_dict_tables(before)
+
+    return Cell(Case(with_tables.name, measure))
 
 
 def _tolist(numbers: Any) -> Batch:
