@@ -19,6 +19,7 @@ int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Sc
 }
 
 int encode_other(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch) {
+    bool registry_failed = false;
     {
         Encoder encoder(context, mode, scratch);
         switch (encoder.run(obj)) {
@@ -28,10 +29,16 @@ int encode_other(Context& context, PyObject* obj, CrossingMode mode, Outgoing& o
         case Encoder::Result::kError:
             return -1;
         case Encoder::Result::kForeign:
-            if (encoder.registry_failed()) mode.registry = false;
+            registry_failed = encoder.registry_failed();
             break;
         }
     }
+    return encode_foreign(context, obj, mode, registry_failed, out, scratch);
+}
+
+int encode_foreign(Context& context, PyObject* obj, CrossingMode mode, bool registry_failed, Outgoing& out,
+                   Scratch& scratch) {
+    if (registry_failed) mode.registry = false;
     if (!mode.native) {
         // CPython's module decides, and words the error.
         Encoder encoder(context, mode, scratch);

@@ -63,6 +63,9 @@ inline bool is_tree(PyObject* obj) noexcept {
 int encode(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch);
 // The same for what encode_small() did not do.
 int encode_other(Context& context, PyObject* obj, CrossingMode mode, Outgoing& out, Scratch& scratch);
+// The same for what an Encoder found foreign; it is gone by then, with all that it took.
+int encode_foreign(Context& context, PyObject* obj, CrossingMode mode, bool registry_failed, Outgoing& out,
+                   Scratch& scratch);
 
 class Encoder {
 public:
@@ -76,6 +79,10 @@ public:
     // kForeign: an object that only pickle may know is in it.
     Result run(PyObject* root);
     void move_into(Outgoing& out) noexcept;
+    // After kDone, where there are at most `most` bytes, which lie in the scratch and own nothing: how many. Else 0.
+    std::size_t short_size(std::size_t most) const noexcept {
+        return size_ <= most && base_ == scratch_ && !first_ ? size_ : 0;
+    }
     // After kForeign: an object that the registry knows could not be shared.
     bool registry_failed() const noexcept { return registry_failed_; }
 

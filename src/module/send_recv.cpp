@@ -2,6 +2,8 @@
 //
 // Each call begins with the short way of a small value (send_short(), receive_short()), which makes no parcel. Where
 // that does not do, nothing has happened, and the long way does it, waits, or says what is wrong.
+#include <optional>
+
 #include "crossing/attachments.hpp"
 #include "crossing/decoder.hpp"
 #include "module/blocking.hpp"
@@ -73,22 +75,34 @@ void suspend_own(Parcel& parcel, const CountedChannel& channel) noexcept {
 
 }  // namespace
 
-Status encode_for(EndObject& self, PyObject* obj, Outgoing& out, Scratch& scratch) {
+namespace {
+
+CrossingMode mode_of(const EndObject& self) noexcept {
+    CrossingMode mode;
+    mode.pickle = self.handle.channel().pickle();
+    return mode;
+}
+
+// What encoding left to do. It may have run Python code that closed this end, or dropped the last reference to it but the
+// caller's; the channel stays, since the object does.
+Status encoded(EndObject& self, Parcel& parcel) {
+    if (self.handle.closed()) return Status::kCancelled;
     CountedChannel& channel = self.handle.channel();
-    Parcel& parcel = out.parcel;
-    // Trees are what comes here most.
-    if (is_tree(obj) || !encode_small(obj, parcel, scratch)) {
-        // Encoding may run Python code that closes this end, or drops the last reference to it but the
-        // caller's; the channel stays, since the object does.
-        CrossingMode mode;
-        mode.pickle = channel.pickle();
-        if (encode_other(*self.state, obj, mode, out, scratch) < 0) return Status::kInterrupted;
-        if (self.handle.closed()) return Status::kCancelled;
-        if (parcel.attachments) suspend_own(parcel, channel);
-    }
+    if (parcel.attachments) suspend_own(parcel, channel);
     parcel.sender = self.state->interpreter->id();
     parcel.unbound_op = channel.unbound_op();
     return Status::kOk;
+}
+
+}  // namespace
+
+Status encode_for(EndObject& self, PyObject* obj, Outgoing& out, Scratch& scratch) {
+    // Trees are what comes here most.
+    if ((is_tree(obj) || !encode_small(obj, out.parcel, scratch)) &&
+        encode_other(*self.state, obj, mode_of(self), out, scratch) < 0) {
+        return Status::kInterrupted;
+    }
+    return encoded(self, out.parcel);
 }
 
 namespace {
@@ -109,24 +123,64 @@ namespace {
 // Bytes of an item that are copied word by word.
 constexpr std::size_t kShortMost = 128;
 
+Status send_parcel(EndObject& self, Parcel& parcel, Nanos deadline) {
+    return blocking_send(*self.state, self.handle.channel(), parcel, false, deadline,
+                         &self.handle.closed_flag());
+}
+
+[[gnu::noinline]] Status send_encoded(EndObject& self, Outgoing& out, Nanos deadline) {
+    const Status status = encoded(self, out.parcel);
+    return status == Status::kOk ? send_parcel(self, out.parcel, deadline) : status;
+}
+
+[[gnu::noinline]] Status send_foreign(EndObject& self, PyObject* obj, bool registry_failed,
+                                      Scratch& scratch, Nanos deadline) {
+    Outgoing out;
+    if (encode_foreign(*self.state, obj, mode_of(self), registry_failed, out, scratch) < 0) {
+        return Status::kInterrupted;
+    }
+    return send_encoded(self, out, deadline);
+}
+
+// `size` bytes in the scratch, which own nothing.
+[[gnu::always_inline]] inline Status send_bytes(EndObject& self, const Scratch& scratch, std::size_t size,
+                                                Nanos deadline) {
+    if (self.handle.closed()) return Status::kCancelled;
+    CountedChannel& channel = self.handle.channel();
+    const Status status = channel.try_send_short(scratch.bytes, static_cast<std::uint32_t>(size),
+                                                 channel.unbound_op(), self.state->interpreter->id());
+    if (status == Status::kOk) return status;
+    if (status == Status::kOkOwing) {
+        detached([&] { channel.settle(); });
+        return Status::kOk;
+    }
+    Parcel parcel;
+    parcel.data = scratch.bytes;
+    parcel.size = size;
+    const Status again = encoded(self, parcel);
+    return again == Status::kOk ? send_parcel(self, parcel, deadline) : again;
+}
+
+// What send_short() did not do. Mostly a tree; the short one of plain values is sent without a parcel, too. The encoder
+// holds references, so it is gone before anybody waits.
 Status send_object(EndObject& self, PyObject* obj, Nanos deadline) {
     Scratch scratch;
-    Outgoing out;
-    const Status status = encode_for(self, obj, out, scratch);
-    if (status != Status::kOk) return status;
-    const Parcel& parcel = out.parcel;
-    if (parcel.size <= kShortMost &&
-        !parcel.attachments) {  // so it lies in the scratch, which has whole words
-        const Status sent = self.handle.channel().try_send_short(
-            parcel.data, static_cast<std::uint32_t>(parcel.size), parcel.unbound_op, parcel.sender);
-        if (sent == Status::kOk) return sent;
-        if (sent == Status::kOkOwing) {
-            detached([&] { self.handle.channel().settle(); });
-            return Status::kOk;
+    std::size_t size = is_tree(obj) ? 0 : put_small<false>(obj, scratch.bytes);  // it would have to wait
+    bool registry_failed = false;
+    std::optional<Outgoing> out;
+    if (size == 0) {
+        Encoder encoder(*self.state, mode_of(self), scratch);
+        const Encoder::Result result = encoder.run(obj);
+        if (result == Encoder::Result::kError) return Status::kInterrupted;
+        registry_failed = encoder.registry_failed();
+        if (result == Encoder::Result::kDone) {
+            size = encoder.short_size(kShortMost);
+            if (size == 0) encoder.move_into(out.emplace());
         }
     }
-    return blocking_send(*self.state, self.handle.channel(), out.parcel, false, deadline,
-                         &self.handle.closed_flag());
+    if (out) return send_encoded(self, *out, deadline);
+    if (size == 0) return send_foreign(self, obj, registry_failed, scratch, deadline);
+    return send_bytes(self, scratch, size, deadline);
 }
 
 }  // namespace
