@@ -2,6 +2,8 @@
 //
 // One per interpreter, inside the module's state; the module fills it, and the hooks are how the crossing
 // makes and reads objects whose types live above it.
+//
+// What is set later than the module's execution any thread may be setting: it is read with seen().
 #pragma once
 
 #include "channel/associated_ends.hpp"
@@ -38,7 +40,7 @@ struct Context {
     PyObject* copyreg_table = nullptr;  // on first use
     // {(module, qualname): (cls, to_shareable, from_shareable)}; made on first use
     PyObject* registrations = nullptr;
-    ClassCache classes;
+    ClassCaches classes;
 
     // Hooks, all attached to this interpreter.
     EndHandle& (*end_handle)(PyObject* end) = nullptr;

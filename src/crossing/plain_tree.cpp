@@ -14,10 +14,10 @@
 
 namespace interpchannels {
 
-// The keys of the dict that was written last in a list or tuple, if its next item may have the same. Borrowed.
+// The keys of the dict that was written last in a list or tuple, if its next item may have the same.
 struct Encoder::Shape {
     Py_ssize_t size = 0;  // 0: there is none
-    PyObject* keys[kShapeMost];
+    Borrowed keys[kShapeMost];
 };
 
 // --- leaves ---
@@ -196,11 +196,17 @@ Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
         return leaf(obj);
     }
     if (depth > kTreeDepth || (!mode_.native && tag != kTuple)) return kStop;
+    const bool once = met_once(obj);  // before it is held
+    const Borrowed alive(obj);
+    const Section section(tag == kTuple ? nullptr : obj);
+    if constexpr (!kHasGil) {
+        if (tag != kTuple) size = tag == kDict ? PyDict_GET_SIZE(obj) : PyList_GET_SIZE(obj);
+    }
     const Py_ssize_t like =
         shape ? std::exchange(shape->size, 0) : 0;  // whatever this is, until it turns out to be one
     std::uint8_t mark = 0;
     std::int64_t number = -1;
-    if ((size > 0 || tag != kTuple) && !met_once(obj)) {
+    if ((size > 0 || tag != kTuple) && !once) {
         const std::int64_t known = find_or_add(obj, mark);
         if (known < -1) return kError;
         if (known >= 0) {
@@ -226,17 +232,17 @@ Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_
     if (size >= kMany && !reserve(static_cast<std::size_t>(size) * (tag == kDict ? 16 : 8))) return kError;
     const bool refers = tag == kTuple && number >= 0;
     if (refers) remembered_[static_cast<std::size_t>(number)].open_tuple = true;
-    Place at{0, nullptr, nullptr, like};
+    Place at{0, nullptr, nullptr, like, size};
     Step step = kStop;
     switch (tag) {
     case kDict:
         step = pairs_of(obj, size, at, depth, shape);
         break;
     case kList:
-        step = items_of(reinterpret_cast<PyListObject*>(obj)->ob_item, size, at, depth);
+        step = items_of(obj, reinterpret_cast<PyListObject*>(obj)->ob_item, size, at, depth);
         break;
     default:
-        step = items_of(reinterpret_cast<PyTupleObject*>(obj)->ob_item, size, at, depth);
+        step = items_of(obj, reinterpret_cast<PyTupleObject*>(obj)->ob_item, size, at, depth);
     }
     if (step == kLeaf) {
         if (refers) remembered_[static_cast<std::size_t>(number)].open_tuple = false;
@@ -251,10 +257,11 @@ Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_
     }
     Frame frame{};
     frame.obj = Py_NewRef(obj);
-    frame.key = Py_XNewRef(at.key);
-    frame.pending = Py_XNewRef(at.item);
+    frame.key = Py_XNewRef(at.key.get());
+    frame.pending = Py_XNewRef(at.item.get());
     frame.pos = at.pos;
     frame.size = size;
+    frame.left = at.left;
     frame.number = number;
     frame.kind = tag;
     frame.like = at.like;
@@ -262,7 +269,8 @@ Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_
     return kPushed;
 }
 
-Encoder::Step Encoder::items_of(PyObject* const* items, Py_ssize_t size, Place& at, int depth) {
+Encoder::Step Encoder::items_of([[maybe_unused]] PyObject* obj, PyObject* const* items, Py_ssize_t size,
+                                Place& at, int depth) {
     Shape shape;
     for (;;) {
         const Py_ssize_t done = small_items<true>(items + at.pos, size - at.pos);
@@ -273,27 +281,43 @@ Encoder::Step Encoder::items_of(PyObject* const* items, Py_ssize_t size, Place& 
         const Step step = branch(items[at.pos], depth + 1, &shape);
         if (step != kStop) ++at.pos;
         if (step != kLeaf) return step;
+        if constexpr (!kHasGil) {  // the section of this one was suspended, maybe
+            if (PyList_CheckExact(obj)) {
+                if (PyList_GET_SIZE(obj) != size) return raise_changed("list");
+                items = reinterpret_cast<PyListObject*>(obj)->ob_item;
+            }
+        }
     }
 }
 
-// The pairs from at.pos on.
+// The pairs from at.pos on, of which there are `size`.
 Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int depth, Shape* shape) {
     PyObject* key = nullptr;
     PyObject* item = nullptr;
     bool all_text = shape && size <= kShapeMost;
     Py_ssize_t next = at.pos;
-    for (Py_ssize_t index = 0; PyDict_Next(dict, &next, &key, &item); at.pos = next, ++index) {
-        if (at.like && shape && key != shape->keys[index]) {
+    Py_ssize_t index = 0;
+    for (; PyDict_Next(dict, &next, &key, &item); at.pos = next, ++index) {
+        if constexpr (!kHasGil) {  // the section was suspended, maybe
+            if (index >= size) return raise_changed("dict");
+        }
+        if (at.like && shape && key != shape->keys[index].get()) {
             if (!put_tag(kOtherKeys)) return kError;
             at.like = false;
         }
         if (!at.like) {
             const Step step = Py_TYPE(key) == &PyUnicode_Type ? text_key(key) : leaf(key);
-            if (step != kLeaf) return step;
+            if (step != kLeaf) {
+                at.left = size - index;
+                return step;
+            }
             all_text = all_text && PyUnicode_CheckExact(key);
             if (all_text) shape->keys[index] = key;
         }
-        const Step step = is_tree(item) ? branch(item, depth + 1, nullptr) : leaf(item);
+        const bool plain = !is_tree(item);
+        // The dict may lose it in a section within this one. (Where the item comes back as kStop there was none.)
+        const Borrowed its_key(plain ? nullptr : key);
+        const Step step = plain ? leaf(item) : branch(item, depth + 1, nullptr);
         if (step == kLeaf) continue;
         if (step == kStop && at.like) {
             at.like = false;
@@ -302,8 +326,10 @@ Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int 
         at.key = key;
         if (step == kStop) at.item = item;
         at.pos = next;
+        at.left = size - index - 1;
         return step;
     }
+    if (index != size) return raise_changed("dict");
     if (all_text) shape->size = size;
     return kLeaf;
 }
