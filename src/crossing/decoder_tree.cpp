@@ -77,7 +77,9 @@ PyObject* Decoder::sequence(PyObject* made, PyObject** items, Py_ssize_t size, i
 
 // All keys are str.
 bool Decoder::keys_of(PyObject* dict, Keys& keys) noexcept {
-    if (!dict || !PyDict_CheckExact(dict) || PyDict_GET_SIZE(dict) > kShapeMost) return false;
+    if (!dict || !PyDict_CheckExact(dict)) return false;
+    const Section section(dict);
+    if (PyDict_GET_SIZE(dict) > kShapeMost) return false;
     PyObject* key = nullptr;
     Py_ssize_t n = 0;
     for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &key, nullptr); ++n) {
@@ -90,7 +92,7 @@ bool Decoder::keys_of(PyObject* dict, Keys& keys) noexcept {
 
 PyObject* Decoder::tuple_of(const Keys& keys) {
     PyObject* const made = PyTuple_New(keys.size);
-    for (Py_ssize_t i = 0; made && i < keys.size; ++i) PyTuple_SET_ITEM(made, i, Py_NewRef(keys.keys[i]));
+    for (Py_ssize_t i = 0; made && i < keys.size; ++i) PyTuple_SET_ITEM(made, i, Py_NewRef(keys.keys[i].get()));
     return made;
 }
 

@@ -1,8 +1,8 @@
 """Threads of one interpreter that use the same things at once, with nothing between them but what we and CPython lock.
 
-On a CPython with a GIL these pass by its grace. On a free-threaded one, with the GIL off, nothing else keeps a thread from
-changing a container, a handle or a Buffer in the middle of another's call. Each script has a process of its own, since
-what goes wrong here is memory.
+On a CPython with a GIL these pass by its grace. On a free-threaded one, with the GIL off, nothing else keeps a thread
+from changing a container, a handle or a Buffer in the middle of another's call. Each script has a process of its own,
+since what goes wrong here is memory.
 """
 
 import pytest
@@ -14,8 +14,8 @@ PRELUDE = """
     import interpchannels
     from interpchannels import ChannelClosedError
 
-    # Within a thread. Where each round has threads of its own there are a tenth, since these are what takes the time: on a
-    # busy machine a free-threaded CPython begins about thirty a second.
+    # Within a thread. Where each round has threads of its own there are a tenth: to begin one takes a thirtieth of a
+    # second on a busy free-threaded CPython.
     ROUNDS = int(os.environ.get("INTERPCHANNELS_THREADS_ROUNDS", "200"))
     FEW = max(ROUNDS // 10, 1)
 
