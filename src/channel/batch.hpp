@@ -62,6 +62,18 @@ public:
         pop({1, header.length, header.payload});
     }
 
+    // f(bytes, size) of each item, from the oldest on.
+    template <class F>
+    void each(F f) const {
+        const std::byte* at = bytes_ + first_;
+        for (std::uint64_t left = whole_.records; left != 0; --left) {
+            RecordHeader header;
+            std::memcpy(&header, at, sizeof header);
+            f(at + sizeof header, static_cast<std::size_t>(header.payload));
+            at += header.length;
+        }
+    }
+
     // --- the queue's: whole records at once ---
 
     struct Part {

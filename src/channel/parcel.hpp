@@ -55,7 +55,8 @@ static_assert(std::is_trivially_default_constructible_v<Scratch>);
 
 // memcpy for payloads: most are a few bytes, for which the call is longer than the copy, and a small item is copied
 // three times on its way.
-inline void copy_payload(std::byte* to, const std::byte* from, std::size_t size) noexcept {
+[[gnu::always_inline]] inline void copy_payload(std::byte* to, const std::byte* from,
+                                                std::size_t size) noexcept {
     if (size > 16) {
         std::memcpy(to, from, size);
     } else if (size >= 8) {  // two words that may overlap, likewise below

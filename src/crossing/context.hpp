@@ -9,6 +9,7 @@
 #include "channel/associated_ends.hpp"
 #include "channel/counted_ends.hpp"
 #include "crossing/classes.hpp"
+#include "crossing/shapes.hpp"
 #include "interpreter/interpreter.hpp"
 #include "interpreter/python.hpp"
 
@@ -41,6 +42,7 @@ struct Context {
     // {(module, qualname): (cls, to_shareable, from_shareable)}; made on first use
     PyObject* registrations = nullptr;
     ClassCaches classes;
+    ShapeCache shapes;
 
     // Hooks, all attached to this interpreter.
     EndHandle& (*end_handle)(PyObject* end) = nullptr;

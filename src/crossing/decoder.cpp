@@ -45,6 +45,9 @@ PyObject* Decoder::other_value() {
         tree_base_ = frames_.size();
         return tree(tag & ~kRemember, static_cast<Py_ssize_t>(n), mark, 0);
     }
+    case kShaped:
+        tree_base_ = frames_.size();
+        return shaped_dict(mark, 0);
     case kKey:
         --at_;
         return remembered(key(), mark);

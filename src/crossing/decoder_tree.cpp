@@ -4,6 +4,7 @@
 // only the frames can judge (a reference to a tuple that may be open), they leave alone, and each call that is open
 // turns into a frame.
 #include "crossing/decoding.hpp"
+#include "interpreter/dict_table.hpp"
 
 namespace interpchannels {
 
@@ -80,14 +81,24 @@ bool Decoder::keys_of(PyObject* dict, Keys& keys) noexcept {
     if (!dict || !PyDict_CheckExact(dict)) return false;
     const Section section(dict);
     if (PyDict_GET_SIZE(dict) > kShapeMost) return false;
-    PyObject* key = nullptr;
-    Py_ssize_t n = 0;
-    for (Py_ssize_t pos = 0; PyDict_Next(dict, &pos, &key, nullptr); ++n) {
-        if (!PyUnicode_CheckExact(key)) return false;
-        keys.keys[n] = key;
+    keys.size = PyDict_GET_SIZE(dict);
+    keys.of = dict;
+    keys.read = false;
+    read_keys(keys);
+    if constexpr (!kHasGil) keys.of = nullptr;  // it may change after the section
+    for (Py_ssize_t i = 0; i < keys.size; ++i) {
+        if (PyUnicode_CheckExact(keys.keys[i].get())) continue;
+        keys.size = 0;
     }
-    keys.size = n;
-    return n > 0;
+    return keys.size > 0;
+}
+
+void Decoder::read_keys(Keys& keys) noexcept {
+    if (std::exchange(keys.read, true)) return;
+    PyObject* key = nullptr;
+    PyObject* value = nullptr;
+    dict_table::Pairs pairs(keys.of, keys.size, 0);
+    for (Borrowed* next = keys.keys; pairs.next(key, value); ++next) *next = key;
 }
 
 PyObject* Decoder::tuple_of(const Keys& keys) {
@@ -108,7 +119,7 @@ PyObject* Decoder::dict_like(PyObject* neighbour, Keys& keys, int depth) {
 }
 
 // One that nothing in it refers to: made when all of its pairs are there, in its size.
-PyObject* Decoder::gathered_dict(Py_ssize_t size, int depth, Keys* like) {
+PyObject* Decoder::gathered_dict(Py_ssize_t size, int depth) {
     constexpr Py_ssize_t kFew = 16;
     PyObject* few[2 * kFew];
     PyObject** const pairs =
@@ -119,6 +130,7 @@ PyObject* Decoder::gathered_dict(Py_ssize_t size, int depth, Keys* like) {
     claimed_ += static_cast<std::uint64_t>(size);
     PyObject** past = pairs;
     PyObject* made = nullptr;
+    Keys* like = nullptr;
     for (Py_ssize_t pos = 0;; ++pos, past += 2) {
         if (pos == size) {
             made = cpython::dict_of_pairs(pairs, size);
@@ -127,7 +139,7 @@ PyObject* Decoder::gathered_dict(Py_ssize_t size, int depth, Keys* like) {
         }
         PyObject* key = nullptr;
         if (!pair(like, pos, depth, key, past[1])) {
-            unfinished_dict(pairs, pos, size, depth, key, like);
+            unfinished_dict(pairs, pos, size, depth, key);
             break;
         }
         past[0] = key;
@@ -139,35 +151,157 @@ PyObject* Decoder::gathered_dict(Py_ssize_t size, int depth, Keys* like) {
 
 // Not all pairs of a dict can be gathered: it is made of the `count` that were. Takes over `key`; else as suspended().
 void Decoder::unfinished_dict(PyObject* const* pairs, Py_ssize_t count, Py_ssize_t size, int depth,
-                              PyObject* key, const Keys* like) {
+                              PyObject* key) {
     PyObject* made = goes_on_ ? PyDict_New() : nullptr;
     for (Py_ssize_t i = 0; made && i < count; ++i) {
         if (PyDict_SetItem(made, pairs[2 * i], pairs[2 * i + 1]) < 0) Py_CLEAR(made);
     }
-    PyObject* keys = nullptr;
-    if (made && like) {
-        keys = tuple_of(*like);
-        if (!keys) Py_CLEAR(made);
-    }
     if (made) {
-        suspended({made, key, keys, count, size, -1, kDict, nullptr, 0, 0}, depth);
+        suspended({made, key, nullptr, count, size, -1, kDict, nullptr, 0, 0}, depth);
     } else {
         goes_on_ = false;
         Py_XDECREF(key);
     }
 }
 
-// The whole value.
-PyObject* Decoder::dict_alone() {
+// One that nothing in it refers to, with the keys of another: a copy of it, whose values are set as they come.
+PyObject* Decoder::copied_dict(int depth, Keys& keys) {
+    const Py_ssize_t size = keys.size;
+    dict_table::Copy copy(keys.of, size);
+    if (!copy) return nullptr;
+    claimed_ += static_cast<std::uint64_t>(size);
+    Py_ssize_t pos = 0;
+    for (; pos < size && !at_other_keys(); ++pos) {
+        PyObject* const item = tree_value(depth + 1);
+        if (!item) break;
+        if (!copy.set(pos, item, [&] { return read_keys(keys), keys.keys[pos].get(); })) return nullptr;
+    }
+    if (pos == size) {
+        claimed_ -= static_cast<std::uint64_t>(size);
+        return copy.release();
+    }
+    const bool stopped = goes_on_;
+    if (!stopped && PyErr_Occurred()) return nullptr;
+    // The values from here on are still another's.
+    goes_on_ = false;
+    read_keys(keys);
+    const PyRef begun(copy.release());
+    PyObject* const made = first_pairs(begun.get(), pos);
+    if (!made) return nullptr;
+    if (!stopped) return fill_dict(made, pos, size, depth, &keys);
+    PyObject* const all = tuple_of(keys);
+    goes_on_ = all != nullptr;
+    return suspended({made, Py_NewRef(keys.keys[pos].get()), all, pos, size, -1, kDict, nullptr, 0, 0}, depth);
+}
+
+// The first `count` of a dict. A new reference.
+PyObject* Decoder::first_pairs(PyObject* dict, Py_ssize_t count) {
+    PyRef made(PyDict_New());
+    PyObject* key = nullptr;
+    PyObject* item = nullptr;
+    for (Py_ssize_t pos = 0; made && count > 0 && PyDict_Next(dict, &pos, &key, &item); --count) {
+        if (PyDict_SetItem(made.get(), key, item) < 0) return nullptr;
+    }
+    return made.release();
+}
+
+// Keys that come as a block, into `keys`; what holds them: a new reference, or nullptr with an exception set.
+PyObject* Decoder::shape_keys(const std::byte* block, std::size_t length, Py_ssize_t size, Keys& keys) {
+    ShapeCache& shapes = context_.shapes;
+    const std::uint64_t hash = ShapeCache::hash(block, length);
+    if (const ShapeCache::Known* const known = shapes.find(hash, block, length)) {
+        if (PyDict_GET_SIZE(known->dict) != size) return malformed();
+        keys.size = size;
+        keys.of = known->dict;
+        return number_keys(known->numbered, keys) ? Py_NewRef(keys.of) : nullptr;
+    }
+    std::uint16_t numbered = 0;
+    PyRef made(fresh_keys(block, length, size, numbered));
+    if (!made) return malformed();
+    if (shapes.met_before(hash)) {
+        PyRef dict(PyDict_New());
+        for (Py_ssize_t i = 0; dict && i < size; ++i) {
+            if (PyDict_SetItem(dict.get(), PyTuple_GET_ITEM(made.get(), i), Py_None) < 0) return nullptr;
+        }
+        if (!dict) return nullptr;
+        if (!keys_of(dict.get(), keys) || keys.size != size) return malformed();  // one of them twice
+        shapes.keep(hash, block, length, {dict.get(), numbered});
+        made = std::move(dict);
+    } else {
+        for (Py_ssize_t i = 0; i < size; ++i) keys.keys[i] = PyTuple_GET_ITEM(made.get(), i);
+        keys.size = size;
+        keys.read = true;
+    }
+    return number_keys(numbered, keys) ? made.release() : nullptr;
+}
+
+// The keys that may be met again get their numbers.
+bool Decoder::number_keys(std::uint16_t numbered, Keys& keys) {
+    if (numbered == 0) return true;
+    read_keys(keys);
+    for (Py_ssize_t i = 0; numbered != 0; ++i, numbered >>= 1) {
+        if ((numbered & 1) && !remember(keys.keys[i].get())) return false;
+    }
+    return true;
+}
+
+// A tuple of new str, with a bit for each that gets a number. nullptr: malformed, or with an exception set.
+PyObject* Decoder::fresh_keys(const std::byte* block, std::size_t length, Py_ssize_t size,
+                              std::uint16_t& numbered) {
+    PyRef made(PyTuple_New(size));
+    for (Py_ssize_t i = 0; made && i < size; ++i) {
+        if (length == 0) return nullptr;
+        const auto bytes = static_cast<std::size_t>(*block & ~std::byte{kRemember});
+        if (bytes >= length) return nullptr;
+        if ((*block & std::byte{kRemember}) != std::byte{0}) numbered |= static_cast<std::uint16_t>(1 << i);
+        PyObject* const key =
+            PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, block + 1, static_cast<Py_ssize_t>(bytes));
+        if (!key) return nullptr;
+        PyTuple_SET_ITEM(made.get(), i, key);
+        block += 1 + bytes;
+        length -= 1 + bytes;
+    }
+    return length == 0 ? made.release() : nullptr;
+}
+
+// With the tag read.
+[[gnu::noinline]] PyObject* Decoder::shaped_dict(bool mark, int depth) {
     std::uint64_t size = 0;
-    ++at_;
-    if (!remembered_.empty() || !frames_.empty() || !get_size(size)) return malformed();
+    std::uint16_t length = 0;
+    if (!get_size(size) || size == 0 || size > kShapeMost || !get(&length, sizeof length) ||
+        length > left()) {
+        return malformed();
+    }
+    const std::byte* const block = at_;
+    at_ += length;
+    PyRef made;
+    if (mark) {  // its number comes before those of its keys
+        made = PyRef(PyDict_New());
+        if (!made || !remember(made.get())) return nullptr;
+    }
+    Keys keys;
+    const PyRef held(shape_keys(block, length, static_cast<Py_ssize_t>(size), keys));
+    if (!held) return nullptr;
+    if (!mark) return dict(keys.size, false, depth, &keys);
+    read_keys(keys);
+    claimed_ += size;
+    return fill_dict(made.release(), 0, keys.size, depth, &keys);
+}
+
+// The whole value, with the tag read.
+PyObject* Decoder::dict_alone(bool shaped) {
+    if (!remembered_.empty() || !frames_.empty()) return malformed();
     if (!remember(nullptr)) return nullptr;
-    return dict(static_cast<Py_ssize_t>(size), false, 0, nullptr);
+    if (shaped) return shaped_dict(false, 0);
+    std::uint64_t size = 0;
+    return get_size(size) ? dict(static_cast<Py_ssize_t>(size), false, 0, nullptr) : malformed();
 }
 
 PyObject* Decoder::dict(Py_ssize_t size, bool mark, int depth, Keys* like) {
-    if (!mark && size > 0) return gathered_dict(size, depth, like);
+    if (!mark && size > 0) {
+        if (!like) return gathered_dict(size, depth);
+        if (like->of) return copied_dict(depth, *like);
+    }
     PyObject* const made = PyDict_New();
     if (!made) return nullptr;
     if (mark && !remember(made)) {
@@ -176,7 +310,12 @@ PyObject* Decoder::dict(Py_ssize_t size, bool mark, int depth, Keys* like) {
     }
     if (size == 0) return made;
     claimed_ += static_cast<std::uint64_t>(size);
-    for (Py_ssize_t pos = 0; pos < size; ++pos) {
+    return fill_dict(made, 0, size, depth, like);
+}
+
+// The pairs from `pos` on, into a dict that it takes over.
+PyObject* Decoder::fill_dict(PyObject* made, Py_ssize_t pos, Py_ssize_t size, int depth, Keys* like) {
+    for (; pos < size; ++pos) {
         PyObject* key = nullptr;
         PyObject* item = nullptr;
         if (!pair(like, pos, depth, key, item) || PyDict_SetItem(made, key, item) < 0) {
@@ -246,8 +385,13 @@ PyObject* Decoder::tree_value(int depth) {
         return remembered(key(), true);
     case kStrAscii | kRemember:
         return remembered(short_text(), true);
+    case kShaped:
+    case kShaped | kRemember:
+        return shaped_branch(tag, depth);
     case kDictAlone:
-        return depth == 0 ? dict_alone() : malformed();
+    case kShapedAlone:
+        ++at_;
+        return depth == 0 ? dict_alone(tag == kShapedAlone) : malformed();
     case kInt64:
     case kIntBig:
     case kComplex:
@@ -275,6 +419,15 @@ PyObject* Decoder::tree_value(int depth) {
     ++at_;
     if (!get_size(size)) return malformed();
     return tree(tag & ~kRemember, static_cast<Py_ssize_t>(size), (tag & kRemember) != 0, depth);
+}
+
+[[gnu::noinline]] PyObject* Decoder::shaped_branch(std::uint8_t tag, int depth) {
+    if (depth > kTreeDepth) {
+        goes_on_ = true;
+        return nullptr;
+    }
+    ++at_;
+    return shaped_dict((tag & kRemember) != 0, depth);
 }
 
 [[gnu::noinline]] PyObject* Decoder::known() {

@@ -206,7 +206,9 @@ private:
     // The keys of a dict in a list or tuple, for the one behind it (kDictLike). Borrowed from the dict, so only for as
     // long as no Python code runs.
     struct Keys {
-        Py_ssize_t size = 0;  // 0: not known yet
+        Py_ssize_t size = 0;     // 0: not known yet
+        PyObject* of = nullptr;  // a dict with these keys, if there is one
+        bool read = false;       // `keys` has them; else they are those of `of`
         Borrowed keys[kShapeMost];
     };
     static constexpr int kTreeDepth = 8;  // how deep these call each other
@@ -214,10 +216,17 @@ private:
     PyObject* tree(int kind, Py_ssize_t size, bool mark, int depth);
     PyObject* sequence(PyObject* made, PyObject** items, Py_ssize_t size, int kind, int depth);
     PyObject* dict(Py_ssize_t size, bool mark, int depth, Keys* like);
-    PyObject* dict_alone();
-    PyObject* gathered_dict(Py_ssize_t size, int depth, Keys* like);
+    PyObject* dict_alone(bool shaped);
+    PyObject* copied_dict(int depth, Keys& keys);
+    PyObject* fill_dict(PyObject* made, Py_ssize_t pos, Py_ssize_t size, int depth, Keys* like);
+    PyObject* shaped_dict(bool mark, int depth);
+    PyObject* shape_keys(const std::byte* block, std::size_t length, Py_ssize_t size, Keys& keys);
+    static PyObject* fresh_keys(const std::byte* block, std::size_t length, Py_ssize_t size,
+                                std::uint16_t& numbered);
+    bool number_keys(std::uint16_t numbered, Keys& keys);
+    PyObject* gathered_dict(Py_ssize_t size, int depth);
     void unfinished_dict(PyObject* const* pairs, Py_ssize_t count, Py_ssize_t size, int depth,
-                         PyObject* key, const Keys* like);
+                         PyObject* key);
     PyObject* tree_value(int depth);
     // A value with this tag.
     template <std::uint8_t kTag>
@@ -230,12 +239,15 @@ private:
     PyObject* key();
     PyObject* known();
     PyObject* branch(std::uint8_t tag, int depth);
+    PyObject* shaped_branch(std::uint8_t tag, int depth);
+    static PyObject* first_pairs(PyObject* dict, Py_ssize_t count);
+    bool at_other_keys() const noexcept { return at_ != end_ && *at_ == std::byte{kOtherKeys}; }
     PyObject* suspended(const Frame& frame, int depth);
     // The next pair of a dict; `like` is forgotten where its keys are not these. False: `item` is not there, and `key`
     // may be.
     [[gnu::always_inline]] bool pair(Keys*& like, Py_ssize_t pos, int depth, PyObject*& key,
                                      PyObject*& item) {
-        if (like && at_ != end_ && *at_ == std::byte{kOtherKeys}) {
+        if (like && at_other_keys()) {
             ++at_;
             like->size = 0;
             like = nullptr;
@@ -247,6 +259,7 @@ private:
     static PyObject* tuple_of(const Keys& keys);
     PyObject* dict_like(PyObject* neighbour, Keys& keys, int depth);
     static bool keys_of(PyObject* dict, Keys& keys) noexcept;
+    static void read_keys(Keys& keys) noexcept;
 
     // At what stands only in a list or tuple: a run, or kDictLike.
     bool at_neighbours() const noexcept {

@@ -49,9 +49,9 @@ int encode_other(Context& context, PyObject* obj, CrossingMode mode, Outgoing& o
 Encoder::~Encoder() {
     while (!frames_.empty()) pop();
     for (std::size_t i = 0; i < remembered_.size(); ++i) Py_DECREF(remembered_[i].obj);
-    if (buckets_ != few_buckets_) std::free(buckets_);
+    if (buckets_ && buckets_ != few_buckets_) std::free(buckets_);
     moved_.settle(first_);
-    release_chain(first_);
+    if (first_) release_chain(first_);
     if (base_ != scratch_) free_heap(base_, room_);
     Py_XDECREF(foreign_);
 }
@@ -119,6 +119,7 @@ int Encoder::rehash() {
         std::memset(few_buckets_, 0, sizeof few_buckets_);
         buckets_ = few_buckets_;
         bucket_mask_ = kFewBuckets - 1;
+        for (std::size_t i = 0; i < remembered_.size(); ++i) index(i);
         return 0;
     }
     const std::size_t wide = (bucket_mask_ + 1) * 4;
@@ -130,25 +131,27 @@ int Encoder::rehash() {
     if (buckets_ != few_buckets_) std::free(buckets_);
     buckets_ = next;
     bucket_mask_ = wide - 1;
-    for (std::size_t i = 0; i < remembered_.size(); ++i) {
-        std::size_t at = hash_of(remembered_[i].obj) & bucket_mask_;
-        while (buckets_[at]) at = (at + 1) & bucket_mask_;
-        buckets_[at] = static_cast<std::uint32_t>(i + 1);
-    }
+    for (std::size_t i = 0; i < remembered_.size(); ++i) index(i);
     return 0;
 }
 
-std::int64_t Encoder::add(PyObject* obj, std::size_t hash, std::uint8_t& mark) {
+void Encoder::index(std::size_t number) noexcept {
+    std::size_t at = hash_of(remembered_[number].obj) & bucket_mask_;
+    while (buckets_[at]) at = (at + 1) & bucket_mask_;
+    buckets_[at] = static_cast<std::uint32_t>(number + 1);
+}
+
+std::int64_t Encoder::add_more(PyObject* obj, std::uint8_t& mark) {
     constexpr std::int64_t kNew = -1, kFailed = -2;
-    if (remembered_.size() * 2 >= bucket_mask_ && rehash() < 0) return kFailed;
+    const bool full =
+        buckets_ ? remembered_.size() * 2 >= bucket_mask_ : remembered_.size() == kFewRemembered;
+    if (full && rehash() < 0) return kFailed;
     if (remembered_.size() >= 0xFFFFFFFEu || !remembered_.push({obj, false, false})) {
         PyErr_NoMemory();
         return kFailed;
     }
     Py_INCREF(obj);
-    std::size_t at = hash & bucket_mask_;
-    while (buckets_[at]) at = (at + 1) & bucket_mask_;
-    buckets_[at] = static_cast<std::uint32_t>(remembered_.size());
+    if (buckets_) index(remembered_.size() - 1);
     mark = kRemember;
     return kNew;
 }
@@ -427,7 +430,7 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
 
     if (tag == kTuple || tag == kList || tag == kDict) {
         tree_base_ = frames_.size();
-        return tree(obj, tag, size, number, 0, nullptr, false);
+        return tree(obj, tag, size, number);
     }
     PyRef iterator;
     if (tag == kSet || tag == kFrozenSet) {
@@ -560,7 +563,7 @@ Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
         if (std::exchange(frame.like, false) && !put_tag(kOtherKeys)) return kError;
         // As many as have no parts: nothing can change the dict then.
         Place at{frame.pos, nullptr, nullptr, false, frame.left};
-        const Step step = pairs_of(dict, frame.left, at, kTreeDepth, nullptr);
+        const Step step = pairs_of(dict, frame.size, at, kTreeDepth, nullptr);
         if (step != kStop) return step;
         frame.pos = at.pos;
         frame.left = at.left;
@@ -657,8 +660,9 @@ Encoder::Result Encoder::run(PyObject* root) {
         step = next(frames_.back());
         if (step == kLeaf) pop();
     }
-    if (step == kLeaf && base_[0] == (std::byte{kDict} | std::byte{kRemember}) && !refers_to_first_) {
-        base_[0] = std::byte{kDictAlone};
+    if (step == kLeaf && !refers_to_first_) {
+        if (base_[0] == (std::byte{kDict} | std::byte{kRemember})) base_[0] = std::byte{kDictAlone};
+        if (base_[0] == (std::byte{kShaped} | std::byte{kRemember})) base_[0] = std::byte{kShapedAlone};
     }
     return step == kLeaf ? Result::kDone : step == kIsForeign ? Result::kForeign : Result::kError;
 }

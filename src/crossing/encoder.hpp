@@ -150,14 +150,16 @@ private:
         bool like;
         Py_ssize_t left;  // dict: pairs that are still to come, these not among them
     };
-    Step tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number, int depth, Shape* shape,
-              bool like);
+    Step tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number);
+    Step parts(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number, int depth, Shape* shape,
+               bool like);
     Step branch(PyObject* obj, int depth, Shape* shape);
     Step leaf(PyObject* obj);
     Step other_leaf(PyObject* obj);
     Step shared_text(PyObject* str);
     Step text_key(PyObject* str);
     Step items_of(PyObject* obj, PyObject* const* items, Py_ssize_t size, Place& at, int depth);
+    int shape_of(PyObject* dict, Py_ssize_t size, std::uint8_t mark, Shape& shape);
     Step pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int depth, Shape* shape);
     template <bool kRuns>
     Py_ssize_t small_items(PyObject* const* items, Py_ssize_t count);
@@ -189,20 +191,38 @@ private:
     Step refer(std::int64_t number);
     // The same once it is known that it can be met again.
     std::int64_t find_or_add(PyObject* obj, std::uint8_t& mark) {
-        const std::size_t hash = hash_of(obj);
-        if (buckets_) {
-            for (std::size_t at = hash & bucket_mask_; buckets_[at]; at = (at + 1) & bucket_mask_) {
-                const std::uint32_t number = buckets_[at] - 1;
-                if (remembered_[number].obj == obj) return number;
+        const std::int64_t known = find(obj);
+        return known >= 0 ? known : add(obj, mark);
+    }
+    // Its number, or -1.
+    std::int64_t find(PyObject* obj) const noexcept {
+        if (!buckets_) {
+            for (std::size_t i = 0; i < remembered_.size(); ++i) {
+                if (remembered_[i].obj == obj) return static_cast<std::int64_t>(i);
             }
+            return -1;
         }
-        return add(obj, hash, mark);
+        for (std::size_t at = hash_of(obj) & bucket_mask_; buckets_[at]; at = (at + 1) & bucket_mask_) {
+            const std::uint32_t number = buckets_[at] - 1;
+            if (remembered_[number].obj == obj) return number;
+        }
+        return -1;
     }
     static std::size_t hash_of(PyObject* obj) noexcept {
         const auto address = reinterpret_cast<std::uintptr_t>(obj);
         return (address >> 4) ^ (address >> 12);
     }
-    std::int64_t add(PyObject* obj, std::size_t hash, std::uint8_t& mark);
+    // -1, or -2 with an exception set.
+    [[gnu::always_inline]] std::int64_t add(PyObject* obj, std::uint8_t& mark) {
+        if (buckets_ || !remembered_.push_if_room({obj, false, false}, kFewRemembered)) {
+            return add_more(obj, mark);
+        }
+        Py_INCREF(obj);
+        mark = kRemember;
+        return -1;
+    }
+    std::int64_t add_more(PyObject* obj, std::uint8_t& mark);
+    void index(std::size_t number) noexcept;
     Step refer_to_open_tuple(std::int64_t number);
     int rehash();
 
@@ -234,7 +254,9 @@ private:
     MovedBuffers moved_;  // whose memory lies in the chain
     PodVector<Frame, 16> frames_;
     PodVector<Remembered, 16> remembered_;
-    // number + 1, or 0; open addressing, at most half full. The first ones are here, and zeroed when they are used.
+    // number + 1, or 0; open addressing, at most half full. Not for the first few, which are looked through; then here,
+    // and zeroed when they are used.
+    static constexpr std::size_t kFewRemembered = 8;
     static constexpr std::size_t kFewBuckets = 32;
     std::uint32_t few_buckets_[kFewBuckets];
     std::uint32_t* buckets_ = nullptr;

@@ -59,13 +59,17 @@ enum Tag : std::uint8_t {
                   // [attachments: the values that the pickle refers to, then Blocks]
     kKey,         // a str in ASCII shorter than 128, with its hash: 1 byte length, 8 bytes hash, bytes
     kDictAlone,   // whole value only: as kDict with a number, which nothing refers to
+    // A dict whose keys are short str in ASCII: varint n, 2 bytes size, as many bytes of n times 1 byte length (with
+    // kRemember where it gets a number), bytes; n values. kOtherKeys may stand in it.
+    kShaped,
+    kShapedAlone,  // as kDictAlone
     // Among the items of a list or tuple only: a run, which stands for as many of them. 2 bytes n, n times 8, 4 or 8
     // bytes.
     kFloats,
     kInts32,
     kInts64,
     // Among the items of a list or tuple only, behind a dict: one with the same keys in the same order.
-    kDictLike,  // varint n, n values
+    kDictLike,  // varint n, n values; kOtherKeys may stand in it
     kOtherKeys,  // in it, before a value: not the same after all; the pairs from here on are written as in kDict
 };
 

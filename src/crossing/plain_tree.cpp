@@ -11,6 +11,7 @@
 
 #include "crossing/encoder.hpp"
 #include "interpreter/cpython_private.hpp"
+#include "interpreter/dict_table.hpp"
 
 namespace interpchannels {
 
@@ -108,7 +109,7 @@ std::byte* put_run_header(std::byte* at, Tag tag, Py_ssize_t n) noexcept {
 }  // namespace
 
 // Writes a run of the first of `count` items. How many; 0: they are too few; -1 with an exception set.
-Py_ssize_t Encoder::run(PyObject* const* items, Py_ssize_t count) {
+[[gnu::noinline]] Py_ssize_t Encoder::run(PyObject* const* items, Py_ssize_t count) {
     PyTypeObject* const type = Py_TYPE(items[0]);
     const Py_ssize_t most = count < kRunMost ? count : kRunMost;
     constexpr std::size_t kHeader = 3;
@@ -124,25 +125,27 @@ Py_ssize_t Encoder::run(PyObject* const* items, Py_ssize_t count) {
         size_ = static_cast<std::size_t>(at - base_);
         return n;
     }
-    std::int64_t values[kRunMost];
-    bool narrow = true;
-    for (long long value = 0; n < most && Py_TYPE(items[n]) == type && small_int(items[n], value); ++n) {
-        values[n] = value;
-        narrow = narrow && value == static_cast<std::int32_t>(value);
+    if (!reserve(kHeader + static_cast<std::size_t>(most) * 8)) return -1;
+    std::byte* const first = base_ + size_ + kHeader;
+    long long value = 0;
+    for (; n < most && Py_TYPE(items[n]) == type && small_int(items[n], value); ++n) {
+        const auto narrow = static_cast<std::int32_t>(value);
+        if (narrow != value) break;
+        std::memcpy(first + n * 4, &narrow, 4);
+    }
+    if (n >= kRunLeast) {
+        put_run_header(base_ + size_, kInts32, n);
+        size_ += kHeader + static_cast<std::size_t>(n) * 4;
+        return n;
+    }
+    // One of the first is wide: all go as wide ones.
+    for (n = 0; n < most && Py_TYPE(items[n]) == type && small_int(items[n], value); ++n) {
+        const std::int64_t wide = value;
+        std::memcpy(first + n * 8, &wide, 8);
     }
     if (n < kRunLeast) return 0;
-    if (!reserve(kHeader + static_cast<std::size_t>(n) * 8)) return -1;
-    std::byte* at = put_run_header(base_ + size_, narrow ? kInts32 : kInts64, n);
-    if (narrow) {
-        for (Py_ssize_t i = 0; i < n; ++i, at += 4) {
-            const auto value = static_cast<std::int32_t>(values[i]);
-            std::memcpy(at, &value, 4);
-        }
-    } else {
-        std::memcpy(at, values, static_cast<std::size_t>(n) * 8);
-        at += n * 8;
-    }
-    size_ = static_cast<std::size_t>(at - base_);
+    put_run_header(base_ + size_, kInts64, n);
+    size_ += kHeader + static_cast<std::size_t>(n) * 8;
     return n;
 }
 
@@ -178,55 +181,11 @@ template Py_ssize_t Encoder::small_items<false>(PyObject* const*, Py_ssize_t);
 
 // --- containers ---
 
-// One of a container's items. `shape` is that of its neighbours.
-Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
-    PyTypeObject* const type = Py_TYPE(obj);
-    Tag tag = kTuple;
-    Py_ssize_t size = 0;
-    if (type == &PyDict_Type) {
-        tag = kDict;
-        size = PyDict_GET_SIZE(obj);
-    } else if (type == &PyList_Type) {
-        tag = kList;
-        size = PyList_GET_SIZE(obj);
-    } else if (type == &PyTuple_Type) {
-        size = PyTuple_GET_SIZE(obj);
-    } else {
-        if (shape) shape->size = 0;
-        return leaf(obj);
-    }
-    if (depth > kTreeDepth || (!mode_.native && tag != kTuple)) return kStop;
-    const bool once = met_once(obj);  // before it is held
-    const Borrowed alive(obj);
-    const Section section(tag == kTuple ? nullptr : obj);
-    if constexpr (!kHasGil) {
-        if (tag != kTuple) size = tag == kDict ? PyDict_GET_SIZE(obj) : PyList_GET_SIZE(obj);
-    }
-    const Py_ssize_t like =
-        shape ? std::exchange(shape->size, 0) : 0;  // whatever this is, until it turns out to be one
-    std::uint8_t mark = 0;
-    std::int64_t number = -1;
-    if ((size > 0 || tag != kTuple) && !once) {
-        const std::int64_t known = find_or_add(obj, mark);
-        if (known < -1) return kError;
-        if (known >= 0) {
-            const Remembered& one = remembered_[static_cast<std::size_t>(known)];
-            return one.open_tuple || one.unfinished ? kStop : refer(known);
-        }
-        number = static_cast<std::int64_t>(remembered_.size()) - 1;
-    }
-    if (!reserve(1 + kVarintMax)) return kError;
-    const bool as_before = tag == kDict && size > 0 && like == size;
-    base_[size_++] = static_cast<std::byte>((as_before ? kDictLike : tag) | mark);
-    size_ += varint_at(static_cast<std::uint64_t>(size), base_ + size_);
-    if (size == 0) return kLeaf;
-    return tree(obj, tag, size, number, depth, tag == kDict ? shape : nullptr, as_before);
-}
-
 // The items of a list, tuple or dict of which the rest is written. kPushed: it has a frame now, as has all that is open
 // in it.
-Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number, int depth,
-                            Shape* shape, bool like) {
+[[gnu::always_inline]] inline Encoder::Step Encoder::parts(PyObject* obj, Tag tag, Py_ssize_t size,
+                                                           std::int64_t number, int depth, Shape* shape,
+                                                           bool like) {
     // Likely enough for most values, so that the bytes of a large one are not copied again and again.
     constexpr Py_ssize_t kMany = 256;
     if (size >= kMany && !reserve(static_cast<std::size_t>(size) * (tag == kDict ? 16 : 8))) return kError;
@@ -269,6 +228,64 @@ Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_
     return kPushed;
 }
 
+// One of a container's items. `shape` is that of its neighbours.
+Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
+    PyTypeObject* const type = Py_TYPE(obj);
+    Tag tag = kTuple;
+    Py_ssize_t size = 0;
+    if (type == &PyDict_Type) {
+        tag = kDict;
+        size = PyDict_GET_SIZE(obj);
+    } else if (type == &PyList_Type) {
+        tag = kList;
+        size = PyList_GET_SIZE(obj);
+    } else if (type == &PyTuple_Type) {
+        size = PyTuple_GET_SIZE(obj);
+    } else {
+        if (shape) shape->size = 0;
+        return leaf(obj);
+    }
+    if (depth > kTreeDepth || (!mode_.native && tag != kTuple)) return kStop;
+    const bool once = met_once(obj);  // before it is held
+    const Borrowed alive(obj);
+    const Section section(tag == kTuple ? nullptr : obj);
+    if constexpr (!kHasGil) {
+        if (tag != kTuple) size = tag == kDict ? PyDict_GET_SIZE(obj) : PyList_GET_SIZE(obj);
+    }
+    const Py_ssize_t like =
+        shape ? std::exchange(shape->size, 0) : 0;  // whatever this is, until it turns out to be one
+    std::uint8_t mark = 0;
+    std::int64_t number = -1;
+    if ((size > 0 || tag != kTuple) && !once) {
+        const std::int64_t known = find_or_add(obj, mark);
+        if (known < -1) return kError;
+        if (known >= 0) {
+            const Remembered& one = remembered_[static_cast<std::size_t>(known)];
+            return one.open_tuple || one.unfinished ? kStop : refer(known);
+        }
+        number = static_cast<std::int64_t>(remembered_.size()) - 1;
+    }
+    if (!reserve(1 + kVarintMax)) return kError;
+    if (tag != kDict) {
+        shape = nullptr;
+    } else if (size > 0 && size <= kShapeMost && like != size) {
+        Shape own;
+        Shape* const keys = shape ? shape : &own;
+        const int shaped = shape_of(obj, size, mark, *keys);
+        if (shaped < 0) return kError;
+        if (shaped > 0) return parts(obj, tag, size, number, depth, keys, true);
+    }
+    const bool as_before = tag == kDict && size > 0 && like == size;
+    base_[size_++] = static_cast<std::byte>((as_before ? kDictLike : tag) | mark);
+    size_ += varint_at(static_cast<std::uint64_t>(size), base_ + size_);
+    if (size == 0) return kLeaf;
+    return parts(obj, tag, size, number, depth, shape, as_before);
+}
+
+Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number) {
+    return parts(obj, tag, size, number, 0, nullptr, false);
+}
+
 Encoder::Step Encoder::items_of([[maybe_unused]] PyObject* obj, PyObject* const* items, Py_ssize_t size,
                                 Place& at, int depth) {
     Shape shape;
@@ -290,16 +307,53 @@ Encoder::Step Encoder::items_of([[maybe_unused]] PyObject* obj, PyObject* const*
     }
 }
 
-// The pairs from at.pos on, of which there are `size`.
+// Begins a dict with all of its keys. 1; 0: they are not short texts in ASCII, or one is known already, and nothing was
+// written; -1 with an exception set.
+int Encoder::shape_of(PyObject* dict, Py_ssize_t size, std::uint8_t mark, Shape& shape) {
+    constexpr std::size_t kLongest = 0x7F;
+    constexpr std::size_t kHeader = 2 + sizeof(std::uint16_t);  // for one of so few, one byte says how many
+    if (!reserve(kHeader + static_cast<std::size_t>(size) * (1 + kLongest))) return -1;
+    std::byte* const from = base_ + size_;
+    std::byte* at = from + kHeader;
+    PyObject* key = nullptr;
+    PyObject* item = nullptr;
+    dict_table::Pairs pairs(dict, size, 0);
+    unsigned numbered = 0;  // a bit for each that gets a number
+    for (Py_ssize_t i = 0; pairs.next(key, item); ++i) {
+        if (!PyUnicode_CheckExact(key) || !PyUnicode_IS_COMPACT_ASCII(key)) return 0;
+        const auto length = static_cast<std::size_t>(PyUnicode_GET_LENGTH(key));
+        if (length > kLongest) return 0;
+        const bool again = length > 1 && !met_once(key);
+        if (again && find(key) >= 0) return 0;
+        numbered |= static_cast<unsigned>(again) << i;
+        shape.keys[i] = key;
+        *at = static_cast<std::byte>(length | (again ? std::size_t{kRemember} : 0));
+        copy_payload(at + 1, reinterpret_cast<const std::byte*>(PyUnicode_1BYTE_DATA(key)), length);
+        at += 1 + length;
+    }
+    std::uint8_t ignored = 0;
+    for (Py_ssize_t i = 0; numbered != 0; ++i, numbered >>= 1) {
+        if ((numbered & 1) && add(shape.keys[i].get(), ignored) < -1) return -1;
+    }
+    const auto block = static_cast<std::uint16_t>(at - from - kHeader);
+    from[0] = static_cast<std::byte>(kShaped | mark);
+    from[1] = static_cast<std::byte>(size);
+    std::memcpy(from + 2, &block, sizeof block);
+    size_ = static_cast<std::size_t>(at - base_);
+    return 1;
+}
+
+// The pairs from at.pos on, of which there are at.left. The dict has `size`.
 Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int depth, Shape* shape) {
     PyObject* key = nullptr;
     PyObject* item = nullptr;
     bool all_text = shape && size <= kShapeMost;
-    Py_ssize_t next = at.pos;
+    const Py_ssize_t left = at.left;
     Py_ssize_t index = 0;
-    for (; PyDict_Next(dict, &next, &key, &item); at.pos = next, ++index) {
+    dict_table::Pairs pairs(dict, size, at.pos);
+    for (; pairs.next(key, item); at.pos = pairs.pos(), ++index) {
         if constexpr (!kHasGil) {  // the section was suspended, maybe
-            if (index >= size) return raise_changed("dict");
+            if (index >= left) return raise_changed("dict");
         }
         if (at.like && shape && key != shape->keys[index].get()) {
             if (!put_tag(kOtherKeys)) return kError;
@@ -308,7 +362,7 @@ Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int 
         if (!at.like) {
             const Step step = Py_TYPE(key) == &PyUnicode_Type ? text_key(key) : leaf(key);
             if (step != kLeaf) {
-                at.left = size - index;
+                at.left = left - index;
                 return step;
             }
             all_text = all_text && PyUnicode_CheckExact(key);
@@ -325,11 +379,11 @@ Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int 
         }
         at.key = key;
         if (step == kStop) at.item = item;
-        at.pos = next;
-        at.left = size - index - 1;
+        at.pos = pairs.pos();
+        at.left = left - index - 1;
         return step;
     }
-    if (index != size) return raise_changed("dict");
+    if (index != left) return raise_changed("dict");
     if (all_text) shape->size = size;
     return kLeaf;
 }

@@ -25,6 +25,12 @@ public:
         data_[size_++] = value;
         return true;
     }
+    // Only where it has fewer than `most`, which fit in place.
+    [[nodiscard]] bool push_if_room(const T& value, std::size_t most) noexcept {
+        if (size_ >= most) return false;
+        in_place()[size_++] = value;
+        return true;
+    }
     // Makes it that long; what is new is yet to be written.
     [[nodiscard]] bool extend(std::size_t size) noexcept {
         while (room_ < size) {

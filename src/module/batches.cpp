@@ -209,19 +209,23 @@ private:
         if (status != Status::kOk && status != Status::kOkOwing) return status;
         if (status == Status::kOkOwing) detached([&] { channel_.settle(); });
         taken_ = batch.count();
-        for (; !batch.empty(); batch.pop_front()) {
+        batch.each([this](const std::byte* bytes, std::size_t size) {
             PyObject* made = nullptr;
-            std::size_t size = 0;
-            const std::byte* const bytes = batch.front(size);
-            if (size > 0 && small_value(bytes, size, made, size)) {
+            std::size_t used = 0;  // all, where it is one
+            if (size > 0 && small_value(bytes, size, made, used)) {
                 keep(made);
             } else {
-                Parcel parcel;
-                batch.front(parcel);
-                keep(value_of(self_, parcel));
+                keep_other(bytes, size);
             }
-        }
+        });
         return Status::kOk;
+    }
+
+    [[gnu::noinline]] void keep_other(const std::byte* bytes, std::size_t size) {
+        Parcel parcel;
+        parcel.data = bytes;
+        parcel.size = size;
+        keep(value_of(self_, parcel));
     }
 
     Status take_one(bool wait) {
@@ -237,8 +241,10 @@ private:
 
     // They have left the channel, so one that cannot be decoded does not take the others along.
     // Takes the value over; nullptr: there is an exception.
-    void keep(PyObject* value) {
-        if (value && append(*reinterpret_cast<PyListObject*>(items_.get()), value)) return;
+    [[gnu::always_inline]] void keep(PyObject* value) {
+        if (!value || !append(*reinterpret_cast<PyListObject*>(items_.get()), value)) failed();
+    }
+    [[gnu::noinline]] void failed() {
         HeldRef failure(PyErr_GetRaisedException());
         if (!failure_) failure_ = std::move(failure);
         ++failed_;
@@ -253,13 +259,16 @@ private:
     }
 
     // Takes the value over. False with an exception set.
-    static bool append(PyListObject& list, PyObject* value) {
+    [[gnu::always_inline]] static bool append(PyListObject& list, PyObject* value) {
         const Py_ssize_t size = Py_SIZE(&list);
         if (size < list.allocated) {
             list.ob_item[size] = value;
             Py_SET_SIZE(&list, size + 1);
             return true;
         }
+        return append_more(list, value);
+    }
+    [[gnu::noinline]] static bool append_more(PyListObject& list, PyObject* value) {
         const PyRef own(value);
         return PyList_Append(reinterpret_cast<PyObject*>(&list), value) == 0;
     }

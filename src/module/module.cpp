@@ -11,6 +11,7 @@
 #include "crossing/pickle.hpp"
 #include "crossing/registered.hpp"
 #include "interpreter/cpython_private.hpp"
+#include "interpreter/dict_table.hpp"
 #include "module/blocking.hpp"
 
 #ifndef INTERPCHANNELS_VERSION
@@ -72,6 +73,7 @@ int module_clear(PyObject* module) {
         if (slot->own->ready) unregister_shared_types(*slot->own);
         slot->own->ready = false;
         slot->own->classes.clear();
+        slot->own->shapes.clear();
         for_each_object(*slot->own, [](PyObject*& object) { Py_CLEAR(object); });
     }
     Py_CLEAR(slot->first);
@@ -111,7 +113,7 @@ int join_threading(PyObject* module, ModuleState& state) {
 }
 
 int fill_first(PyObject* module, ModuleState& state) {
-    if (cpython::load() < 0) return -1;
+    if (cpython::load() < 0 || dict_table::trial() < 0) return -1;
     state.interpreter = Interpreter::current();
     if (!state.interpreter) {
         if (!PyErr_Occurred()) PyErr_NoMemory();
@@ -183,6 +185,13 @@ PyObject* set_unbound(PyObject* module, PyObject* unbound) {
     ModuleState& state = *state_of(module);
     state.set_shared(state.unbound, unbound);
     Py_RETURN_NONE;
+}
+
+// For tests: whether dicts are read and written where they lie (dict_table.hpp); what it was.
+PyObject* use_dict_tables(PyObject*, PyObject* on) {
+    const int yes = PyObject_IsTrue(on);
+    if (yes < 0) return nullptr;
+    return PyBool_FromLong(dict_table::used.exchange(yes && dict_table::kKnown, std::memory_order_relaxed));
 }
 
 constexpr const char* stats_doc =
@@ -289,6 +298,7 @@ PyMethodDef package_functions[] = {
     {"_registrations", registrations_here, METH_NOARGS, nullptr},
     {"_inherit", inherit_here, METH_O, nullptr},
     {"_set_unbound", set_unbound, METH_O, nullptr},
+    {"_use_dict_tables", use_dict_tables, METH_O, nullptr},
     {"stats", process_stats, METH_NOARGS, stats_doc},
     {"_run_in_new_interpreter", run_in_new_interpreter, METH_VARARGS, nullptr},
     {"_pack", pack, METH_O, nullptr},

@@ -106,11 +106,25 @@ namespace {
     return status != Status::kContended;
 }
 
+// Bytes of an item that are copied word by word.
+constexpr std::size_t kShortMost = 128;
+
 Status send_object(EndObject& self, PyObject* obj, Nanos deadline) {
     Scratch scratch;
     Outgoing out;
     const Status status = encode_for(self, obj, out, scratch);
     if (status != Status::kOk) return status;
+    const Parcel& parcel = out.parcel;
+    if (parcel.size <= kShortMost &&
+        !parcel.attachments) {  // so it lies in the scratch, which has whole words
+        const Status sent = self.handle.channel().try_send_short(
+            parcel.data, static_cast<std::uint32_t>(parcel.size), parcel.unbound_op, parcel.sender);
+        if (sent == Status::kOk) return sent;
+        if (sent == Status::kOkOwing) {
+            detached([&] { self.handle.channel().settle(); });
+            return Status::kOk;
+        }
+    }
     return blocking_send(*self.state, self.handle.channel(), out.parcel, false, deadline,
                          &self.handle.closed_flag());
 }

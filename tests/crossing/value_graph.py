@@ -2,7 +2,8 @@
 
 Two values are the same where one can be laid over the other: each object of the one stands for exactly one object of
 the other. That is asked of all objects whose identity pickle keeps: containers, str, bytes, bytearray and instances.
-Empty and one-character immutables are left out, for Python itself shares those as it likes. The walk is iterative.
+Empty and one-character immutables are left out, for Python itself shares those as it likes. So does a
+receiver with equal keys of dicts: they may be one there, and what was one stays one. The walk is iterative.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ def difference(expected: Any, actual: Any) -> str | None:
     """Where and how two values differ first, or None where they are the same."""
     forward: dict[int, int] = {}
     backward: dict[int, int] = {}
+    keys: set[int] = set()  # str that were met as keys of dicts
+    found_keys: set[int] = set()
     alive: list[Any] = []  # what the walk itself makes, so that no id is used twice
     todo: list[tuple[Any, Any, Any]] = [(expected, actual, None)]
     while todo:
@@ -34,6 +37,13 @@ def difference(expected: Any, actual: Any) -> str | None:
             continue
         if _has_identity(a):
             known = id(a) in forward or id(b) in backward
+            if type(a) is str and path and path[1].startswith(".keys["):
+                keys.add(id(a))
+                found_keys.add(id(b))
+            if type(a) is str and id(a) in keys and id(b) in found_keys and a == b:
+                backward.setdefault(id(b), id(a))
+                if forward.setdefault(id(a), id(b)) == id(b):
+                    continue
             if known:
                 if forward.get(id(a)) != id(b) or backward.get(id(b)) != id(a):
                     return f"{_show(path)}: shared differently ({type(a).__name__})"
