@@ -234,12 +234,13 @@ void Interpreter::look_around() noexcept {
     if (!census.load(std::memory_order_acquire) || !worker_.load(std::memory_order_relaxed)) return;
     int threads = 0;
 #ifdef Py_GIL_DISABLED
-    // Threads come and go at any time, so CPython is asked, which stops them for the look. 0 where it fails: not known.
+    // Thread states come and go at any time, so CPython is asked: for those that _thread has begun in this interpreter,
+    // beside the Worker's own. 0 where that fails: not known.
     SavedException saved;
-    PyObject* const look = PySys_GetObject("_current_frames");  // borrowed from what nobody changes
-    const PyRef frames(look ? PyObject_CallNoArgs(look) : nullptr);
-    if (frames) threads = static_cast<int>(PyObject_Size(frames.get()));
-    if (threads < 0) threads = 0;
+    const PyRef module(PyImport_ImportModule("_thread"));
+    const PyRef begun(module ? PyObject_CallMethod(module.get(), "_count", nullptr) : nullptr);
+    const long count = begun ? PyLong_AsLong(begun.get()) : -1;
+    if (count >= 0) threads = static_cast<int>(count) + 1;
     PyErr_Clear();
 #else
     // Threads of an interpreter come and go under its GIL, which the caller holds.
