@@ -210,7 +210,8 @@ PyObject* Decoder::fill_sequence(Frame& frame, Put put) {
             if (frame.pos > 0 && frame.kind == kTuple) before = PyTuple_GET_ITEM(frame.obj, frame.pos - 1);
             if (frame.pos > 0 && frame.kind == kList) {
                 const Section section(frame.obj);
-                if (frame.pos <= PyList_GET_SIZE(frame.obj)) before = PyList_GET_ITEM(frame.obj, frame.pos - 1);
+                if (frame.pos <= PyList_GET_SIZE(frame.obj))
+                    before = PyList_GET_ITEM(frame.obj, frame.pos - 1);
             }
             tree_base_ = frames_.size();
             item = dict_like(before.get(), keys, 0);
@@ -272,7 +273,8 @@ int Decoder::set_item(const Frame& frame, PyObject* item) {
         PyErr_SetString(PyExc_RuntimeError, "list changed size while it was being received");
         return -1;
     }
-    PyObject* const old = std::exchange(reinterpret_cast<PyListObject*>(frame.obj)->ob_item[frame.pos], item);
+    PyObject* const old =
+        std::exchange(reinterpret_cast<PyListObject*>(frame.obj)->ob_item[frame.pos], item);
     section.end();
     Py_XDECREF(old);
     return 0;

@@ -103,7 +103,8 @@ void Decoder::read_keys(Keys& keys) noexcept {
 
 PyObject* Decoder::tuple_of(const Keys& keys) {
     PyObject* const made = PyTuple_New(keys.size);
-    for (Py_ssize_t i = 0; made && i < keys.size; ++i) PyTuple_SET_ITEM(made, i, Py_NewRef(keys.keys[i].get()));
+    for (Py_ssize_t i = 0; made && i < keys.size; ++i)
+        PyTuple_SET_ITEM(made, i, Py_NewRef(keys.keys[i].get()));
     return made;
 }
 
@@ -191,7 +192,8 @@ PyObject* Decoder::copied_dict(int depth, Keys& keys) {
     if (!stopped) return fill_dict(made, pos, size, depth, &keys);
     PyObject* const all = tuple_of(keys);
     goes_on_ = all != nullptr;
-    return suspended({made, Py_NewRef(keys.keys[pos].get()), all, pos, size, -1, kDict, nullptr, 0, 0}, depth);
+    return suspended({made, Py_NewRef(keys.keys[pos].get()), all, pos, size, -1, kDict, nullptr, 0, 0},
+                     depth);
 }
 
 // The first `count` of a dict. A new reference.
