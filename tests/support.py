@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 import time
@@ -147,6 +148,11 @@ def child_environment(**extra: str) -> dict[str, str]:
     env["NO_COLOR"] = "1"
     env.update(extra)
     return env
+
+
+# Freed memory that is used after all is found sooner with malloc. A free-threaded CPython has an allocator of its own
+# and no other.
+PLAIN_MALLOC = {} if sysconfig.get_config_var("Py_GIL_DISABLED") else {"PYTHONMALLOC": "malloc"}
 
 
 def run_script(

@@ -4,10 +4,11 @@
 #include <new>
 
 #include "crossing/pages.hpp"
+#include "interpreter/without_gil.hpp"
 
 namespace interpchannels {
 
-// Everything under the GIL of its interpreter.
+// Everything under the GIL of its interpreter, or in a section of the object; the link is the list's.
 struct BufferObject {
     PyObject_HEAD BufferMemory* memory;  // nullptr: moved for good
     BufferObject* next_moved;            // belongs to the MovedBuffers that it is in
@@ -95,6 +96,7 @@ void buffer_dealloc(PyObject* self) {
 }
 
 int buffer_getbuffer(PyObject* self, Py_buffer* view, int flags) {
+    const Section section(self);
     if (!check_here(self_of(self))) {
         view->obj = nullptr;
         return -1;
@@ -106,15 +108,23 @@ int buffer_getbuffer(PyObject* self, Py_buffer* view, int flags) {
     return result;
 }
 
-void buffer_releasebuffer(PyObject* self, Py_buffer*) { --self_of(self).exports; }
+void buffer_releasebuffer(PyObject* self, Py_buffer*) {
+    const Section section(self);
+    --self_of(self).exports;
+}
 
 Py_ssize_t buffer_length(PyObject* self) {
+    const Section section(self);
     return check_here(self_of(self)) ? static_cast<Py_ssize_t>(self_of(self).memory->size()) : -1;
 }
 
-PyObject* buffer_detached(PyObject* self, void*) { return PyBool_FromLong(is_detached(self_of(self))); }
+PyObject* buffer_detached(PyObject* self, void*) {
+    const Section section(self);
+    return PyBool_FromLong(is_detached(self_of(self)));
+}
 
 PyObject* buffer_repr(PyObject* self) {
+    const Section section(self);
     if (is_detached(self_of(self))) return PyUnicode_FromString("<Buffer detached>");
     return PyUnicode_FromFormat("<Buffer of %zu bytes>", self_of(self).memory->size());
 }
@@ -216,6 +226,7 @@ std::int64_t BufferMemory::live() noexcept { return live_count.load(std::memory_
 
 BufferMemory* MovedBuffers::take_from(PyObject* buffer) {
     BufferObject& self = self_of(buffer);
+    const Section section(buffer);
     if (!check_here(self)) return nullptr;
     if (self.exports != 0) {
         PyErr_Format(
@@ -250,7 +261,9 @@ void MovedBuffers::settle_all(Attachment*& attachments) noexcept {
         }
         *at = std::exchange((*at)->next, nullptr);
         BufferObject* const back = pop();
+        Section section(object_of(*back));
         back->under_way = false;
+        section.end();
         Py_DECREF(object_of(*back));
     }
     if (first_) let_go();
@@ -260,8 +273,10 @@ void MovedBuffers::let_go() noexcept {
     if (!attached_state()) return;
     while (first_) {
         BufferObject* const moved = pop();
+        Section section(object_of(*moved));
         moved->memory = nullptr;
         moved->under_way = false;
+        section.end();
         Py_DECREF(object_of(*moved));
     }
 }

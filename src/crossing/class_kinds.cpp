@@ -81,8 +81,8 @@ private:
             if (!PyType_Check(base)) continue;
             const PyRef dict(PyType_GetDict(reinterpret_cast<PyTypeObject*>(base)));
             if (!dict) continue;
-            PyObject* const found = PyDict_GetItemWithError(dict.get(), name);
-            if (found) return PyRef::borrow(found);
+            PyRef found = item_in(dict.get(), name);
+            if (found) return found;
             failed = PyErr_Occurred() != nullptr;
         }
         return PyRef{};
@@ -341,7 +341,7 @@ bool is_function_of(PyObject* function, const char* module_name) {
 // dict[key]; nullptr, maybe with an exception, where it has none.
 PyRef item_of(PyObject* dict, const char* key) {
     const PyRef name(PyUnicode_InternFromString(key));
-    return name ? PyRef::borrow(PyDict_GetItemWithError(dict, name.get())) : PyRef{};
+    return name ? item_in(dict, name.get()) : PyRef{};
 }
 
 // The __new__ that collections.namedtuple() makes: it only packs its arguments. False, maybe with an exception, where
@@ -460,6 +460,11 @@ ClassPlan* make_plan(Context& context, PyTypeObject* type, PyObject* obj) {
         PyErr_NoMemory();
         return nullptr;
     }
+    unsigned before = 0;
+    if constexpr (!kHasGil) {
+        PyUnstable_Type_AssignVersionTag(type);
+        before = version_of(type);
+    }
     try {
         if (decide(context, *plan.get(), type, obj) < 0) return nullptr;
         if (plan->way != Way::kForeign && !set_number(*plan.get())) {
@@ -474,13 +479,17 @@ ClassPlan* make_plan(Context& context, PyTypeObject* type, PyObject* obj) {
     // gets no tag.
     PyUnstable_Type_AssignVersionTag(type);
     plan->type = type;
-    plan->tag = type->tp_version_tag;
+    plan->tag = version_of(type);
+    // Or it was another thread that changed it meanwhile. It is looked at once more then, for the next value.
+    if (!kHasGil && plan->tag != before) plan->tag = 0;
     return plan.release();
 }
 
 ClassPlan* make_plan_with(PyTypeObject* type, const ClassName& name, std::uint32_t number) {
     auto plan = Ref<ClassPlan>::adopt(make_named_plan(name, number));
     if (!plan) return nullptr;
+    PyUnstable_Type_AssignVersionTag(type);
+    plan->tag = version_of(type);  // another thread may change it from here on
     Look look(type);
     plan->way = Way::kInstance;
     plan->names = PyRef(all_interned(name.names));
@@ -489,9 +498,7 @@ ClassPlan* make_plan_with(PyTypeObject* type, const ClassName& name, std::uint32
     plan->has_dict = type->tp_dictoffset != 0;
     plan->settable = none_in_the_way(look, plan->names.get());
     if (look.failed) return nullptr;
-    PyUnstable_Type_AssignVersionTag(type);
     plan->type = type;
-    plan->tag = type->tp_version_tag;
     return plan.release();
 }
 

@@ -1,5 +1,7 @@
 #include "crossing/classes.hpp"
 
+#include <new>
+
 #include "crossing/context.hpp"
 
 namespace interpchannels {
@@ -19,8 +21,8 @@ PyObject* attribute(PyObject* obj, PyObject* name) {
 // As above; the common case is a module and a name in its dict.
 PyObject* in_module(PyObject* module, PyObject* name) {
     if (PyModule_CheckExact(module)) {
-        PyObject* const found = PyDict_GetItemWithError(PyModule_GetDict(module), name);
-        if (found) return Py_NewRef(found);
+        PyRef found = item_in(PyModule_GetDict(module), name);
+        if (found) return found.release();
         if (PyErr_Occurred()) return nullptr;
     }
     return attribute(module, name);
@@ -103,7 +105,7 @@ PyObject* find_class(PyObject* module, PyObject* path) {
     PyObject* const modules = PyImport_GetModuleDict();  // borrowed
     PyRef found;
     if (PyDict_CheckExact(modules)) {
-        found = PyRef::borrow(PyDict_GetItemWithError(modules, module));
+        found = item_in(modules, module);
     } else {
         found = PyRef(PyObject_GetItem(modules, module));
         if (!found && PyErr_ExceptionMatches(PyExc_KeyError)) PyErr_Clear();
@@ -115,13 +117,14 @@ PyObject* find_class(PyObject* module, PyObject* path) {
 }
 
 int in_copyreg(Context& context, PyTypeObject* type) {
-    if (!context.copyreg_table) {
+    if (!seen(context.copyreg_table)) {
         const PyRef module(PyImport_ImportModule("copyreg"));
         if (!module) return -1;
-        context.copyreg_table = PyObject_GetAttrString(module.get(), "dispatch_table");
-        if (!context.copyreg_table) return -1;
+        PyObject* const table = PyObject_GetAttrString(module.get(), "dispatch_table");
+        if (!table) return -1;
+        set_once(context.copyreg_table, table);
     }
-    return PySequence_Contains(context.copyreg_table, reinterpret_cast<PyObject*>(type));
+    return PySequence_Contains(seen(context.copyreg_table), reinterpret_cast<PyObject*>(type));
 }
 
 // --- ClassCache ---
@@ -162,6 +165,39 @@ void ClassCache::clear() noexcept {
     }
 }
 
+// --- ClassCaches ---
+
+#ifdef Py_GIL_DISABLED
+
+ClassCache* ClassCaches::take() noexcept {
+    {
+        SpinGuard guard(lock_);
+        if (free_) return std::exchange(free_, free_->next_);
+    }
+    return new (std::nothrow) ClassCache;
+}
+
+void ClassCaches::give_back(ClassCache& cache) noexcept {
+    SpinGuard guard(lock_);
+    cache.next_ = free_;
+    free_ = &cache;
+}
+
+void ClassCaches::clear() noexcept {
+    for (;;) {
+        ClassCache* one = nullptr;
+        {
+            SpinGuard guard(lock_);
+            one = free_;
+            if (one) free_ = one->next_;
+        }
+        if (!one) return;
+        delete one;
+    }
+}
+
+#endif
+
 // --- ClassesInUse ---
 
 void ClassesInUse::let_go() noexcept {
@@ -183,9 +219,22 @@ bool ClassesInUse::hold(ClassPlan* plan) {
     return true;
 }
 
+// False with MemoryError set.
+bool ClassesInUse::begin(Context& context) {
+    caches_ = &context.classes;
+    cache_ = caches_->take();
+    if (cache_) {
+        use_ = cache_->next_use();
+    } else {
+        PyErr_NoMemory();
+    }
+    return cache_ != nullptr;
+}
+
 const ClassPlan* ClassesInUse::plan_of(Context& context, PyObject* obj) {
-    if (use_ == 0) use_ = context.classes.next_use();
-    ClassPlan* const plan = context.classes.plan_of(context, obj, use_);
+    if (!cache_ && !begin(context)) return nullptr;
+    caches_->refresh(*cache_);
+    ClassPlan* const plan = cache_->plan_of(context, obj, use_);
     if (!plan || plan->way == Way::kForeign) return nullptr;
     if (plan->checked == use_) return plan;
     if (!hold(plan)) return nullptr;
@@ -199,8 +248,8 @@ const ClassPlan* ClassesInUse::plan_of(Context& context, PyObject* obj) {
 }
 
 const ClassPlan* ClassesInUse::numbered(Context& context, std::uint64_t number, Way way) {
-    if (use_ == 0) use_ = context.classes.next_use();
-    ClassPlan* const kept = context.classes.numbered(number);
+    if (!cache_ && !begin(context)) return nullptr;
+    ClassPlan* const kept = cache_->numbered(number);
     if (kept && kept->checked == use_ && kept->way == way) return kept;
     const ClassName* const name = numbered_class(number);
     if (!name || name->way != way) {
@@ -217,7 +266,7 @@ const ClassPlan* ClassesInUse::numbered(Context& context, std::uint64_t number, 
     }
     if (!plan || !hold(plan.get())) return nullptr;
     plan->checked = use_;
-    if (plan.get() != context.classes.numbered(number) && !context.classes.keep(number, plan.get())) {
+    if (plan.get() != cache_->numbered(number) && !cache_->keep(number, plan.get())) {
         PyErr_NoMemory();
         return nullptr;
     }

@@ -9,20 +9,33 @@
 // class in each value, on both sides, as pickle does: a class that was reloaded, replaced or deleted is never
 // taken for another. ClassesInUse is that value's memory of it; it also keeps the plans and classes alive that
 // are in use, since encoding and decoding may run Python code that changes everything.
+//
+// Where there is a GIL, an interpreter has one cache of plans. Where there is none, each value takes one for itself, and
+// leaves it to the next: there are as many as there ever were threads at work at once.
 #pragma once
 
 #include <cstdint>
 
 #include "channel/channel.hpp"
+#include "channel/spin_lock.hpp"
 #include "crossing/class_names.hpp"
 #include "crossing/pod_vector.hpp"
-#include "interpreter/python.hpp"
+#include "interpreter/without_gil.hpp"
 
 namespace interpchannels {
 
 struct Context;
 
-// One version of one class, in one interpreter. Counted, under the GIL. Made and destroyed attached.
+// The tag of the class's version. Relaxed: CPython says nothing by it of what comes before or after.
+inline unsigned version_of(const PyTypeObject* type) noexcept {
+#ifdef Py_GIL_DISABLED
+    return __atomic_load_n(&type->tp_version_tag, __ATOMIC_RELAXED);
+#else
+    return type->tp_version_tag;
+#endif
+}
+
+// One version of one class, in one cache, and so one thread's at a time. Made and destroyed attached.
 struct ClassPlan {
     ClassPlan() = default;
     ~ClassPlan();
@@ -35,7 +48,7 @@ struct ClassPlan {
 
     // A tag of 0 says nothing of the class: such a plan serves only the value that asked for it.
     bool is_for(PyTypeObject* other) const noexcept {
-        return type == other && tag == other->tp_version_tag && tag != 0;
+        return type == other && tag == version_of(other) && tag != 0;
     }
     bool is_for(PyTypeObject* other, std::uint64_t use) const noexcept {
         return is_for(other) || (type == other && tag == 0 && checked == use);
@@ -64,7 +77,7 @@ struct ClassPlan {
     PyObject* qualname() const noexcept { return PyTuple_GET_ITEM(key.get(), 1); }
 };
 
-// All plans of an interpreter. Attached to it.
+// Plans of an interpreter. Attached to it.
 class ClassCache {
 public:
     ClassCache() = default;
@@ -89,10 +102,52 @@ public:
     void forget_types() noexcept;
 
 private:
+    friend class ClassCaches;
+    ClassCache* next_ = nullptr;                // among those that nobody uses
+    std::uint64_t registrations_ = 0;           // the version of them that it has seen
     static constexpr std::size_t kTypes = 256;  // direct-mapped: of two that collide one is looked at again
     ClassPlan* by_type_[kTypes] = {};
     PodVector<ClassPlan*, 8> by_number_;
     std::uint64_t uses_ = 0;
+};
+
+// The caches of an interpreter. Attached to it.
+class ClassCaches {
+public:
+    ClassCaches() = default;
+    ~ClassCaches() { clear(); }
+    ClassCaches(const ClassCaches&) = delete;
+    ClassCaches& operator=(const ClassCaches&) = delete;
+
+#ifdef Py_GIL_DISABLED
+    // For one value; give it back. nullptr where memory failed.
+    ClassCache* take() noexcept;
+    void give_back(ClassCache& cache) noexcept;
+    // To be called before each look at its types.
+    void refresh(ClassCache& cache) noexcept {
+        // Acquire pairs with the release in forget_types(): what was registered before is seen.
+        const std::uint64_t now = registrations_.load(std::memory_order_acquire);
+        if (cache.registrations_ == now) return;
+        cache.registrations_ = now;
+        cache.forget_types();
+    }
+    void forget_types() noexcept { registrations_.fetch_add(1, std::memory_order_release); }
+    void clear() noexcept;
+
+private:
+    SpinLock lock_;  // protects free_ and what it leads to; a leaf
+    ClassCache* free_ = nullptr;
+    std::atomic<std::uint64_t> registrations_{0};
+#else
+    ClassCache* take() noexcept { return &only_; }
+    static void give_back(ClassCache&) noexcept {}
+    static void refresh(ClassCache&) noexcept {}
+    void forget_types() noexcept { only_.forget_types(); }
+    void clear() noexcept { only_.clear(); }
+
+private:
+    ClassCache only_;
+#endif
 };
 
 // The classes in one value that is being encoded or decoded. Attached.
@@ -101,6 +156,7 @@ public:
     ClassesInUse() = default;
     ~ClassesInUse() {
         if (!held_.empty()) let_go();
+        if (cache_) caches_->give_back(*cache_);
     }
     ClassesInUse(const ClassesInUse&) = delete;
     ClassesInUse& operator=(const ClassesInUse&) = delete;
@@ -113,6 +169,7 @@ public:
     const ClassPlan* numbered(Context& context, std::uint64_t number, Way way);
 
 private:
+    bool begin(Context& context);
     bool hold(ClassPlan* plan);
     void let_go() noexcept;
 
@@ -121,6 +178,8 @@ private:
         PyTypeObject* type;  // strong, or nullptr
     };
     PodVector<Held, 4> held_;
+    ClassCaches* caches_ = nullptr;
+    ClassCache* cache_ = nullptr;
     std::uint64_t use_ = 0;
 };
 

@@ -2,6 +2,8 @@
 //
 // One per interpreter, inside the module's state; the module fills it, and the hooks are how the crossing
 // makes and reads objects whose types live above it.
+//
+// What is set later than the module's execution any thread may be setting: it is read with seen().
 #pragma once
 
 #include "channel/associated_ends.hpp"
@@ -39,7 +41,7 @@ struct Context {
     PyObject* copyreg_table = nullptr;  // on first use
     // {(module, qualname): (cls, to_shareable, from_shareable)}; made on first use
     PyObject* registrations = nullptr;
-    ClassCache classes;
+    ClassCaches classes;
     ShapeCache shapes;
 
     // Hooks, all attached to this interpreter.

@@ -206,13 +206,15 @@ PyObject* Decoder::fill_sequence(Frame& frame, Put put) {
         PyObject* item = nullptr;
         if (at_neighbours()) {
             // Its neighbour: of a list that code has changed since there may be none.
-            PyObject* before = nullptr;
+            Borrowed before(nullptr);
             if (frame.pos > 0 && frame.kind == kTuple) before = PyTuple_GET_ITEM(frame.obj, frame.pos - 1);
-            if (frame.pos > 0 && frame.kind == kList && frame.pos <= PyList_GET_SIZE(frame.obj)) {
-                before = PyList_GET_ITEM(frame.obj, frame.pos - 1);
+            if (frame.pos > 0 && frame.kind == kList) {
+                const Section section(frame.obj);
+                if (frame.pos <= PyList_GET_SIZE(frame.obj))
+                    before = PyList_GET_ITEM(frame.obj, frame.pos - 1);
             }
             tree_base_ = frames_.size();
-            item = dict_like(before, keys, 0);
+            item = dict_like(before.get(), keys, 0);
         } else {
             keys.size = 0;  // Python code may run
             item = value();
@@ -264,12 +266,17 @@ PyObject* Decoder::fill(Frame& frame) {  // whoever opens a container moves `fra
 
 // Takes the item over. Code that was given the open list (see whole_enough) may have changed it.
 int Decoder::set_item(const Frame& frame, PyObject* item) {
+    Section section(frame.obj);
     if (PyList_GET_SIZE(frame.obj) != frame.size) {
+        section.end();
         Py_DECREF(item);
         PyErr_SetString(PyExc_RuntimeError, "list changed size while it was being received");
         return -1;
     }
-    Py_XSETREF(reinterpret_cast<PyListObject*>(frame.obj)->ob_item[frame.pos], item);
+    PyObject* const old =
+        std::exchange(reinterpret_cast<PyListObject*>(frame.obj)->ob_item[frame.pos], item);
+    section.end();
+    Py_XDECREF(old);
     return 0;
 }
 

@@ -78,13 +78,16 @@ PyObject* Decoder::sequence(PyObject* made, PyObject** items, Py_ssize_t size, i
 
 // All keys are str.
 bool Decoder::keys_of(PyObject* dict, Keys& keys) noexcept {
-    if (!dict || !PyDict_CheckExact(dict) || PyDict_GET_SIZE(dict) > kShapeMost) return false;
+    if (!dict || !PyDict_CheckExact(dict)) return false;
+    const Section section(dict);
+    if (PyDict_GET_SIZE(dict) > kShapeMost) return false;
     keys.size = PyDict_GET_SIZE(dict);
     keys.of = dict;
     keys.read = false;
     read_keys(keys);
+    if constexpr (!kHasGil) keys.of = nullptr;  // it may change after the section
     for (Py_ssize_t i = 0; i < keys.size; ++i) {
-        if (PyUnicode_CheckExact(keys.keys[i])) continue;
+        if (PyUnicode_CheckExact(keys.keys[i].get())) continue;
         keys.size = 0;
     }
     return keys.size > 0;
@@ -95,12 +98,13 @@ void Decoder::read_keys(Keys& keys) noexcept {
     PyObject* key = nullptr;
     PyObject* value = nullptr;
     dict_table::Pairs pairs(keys.of, keys.size, 0);
-    for (PyObject** next = keys.keys; pairs.next(key, value); ++next) *next = key;
+    for (Borrowed* next = keys.keys; pairs.next(key, value); ++next) *next = key;
 }
 
 PyObject* Decoder::tuple_of(const Keys& keys) {
     PyObject* const made = PyTuple_New(keys.size);
-    for (Py_ssize_t i = 0; made && i < keys.size; ++i) PyTuple_SET_ITEM(made, i, Py_NewRef(keys.keys[i]));
+    for (Py_ssize_t i = 0; made && i < keys.size; ++i)
+        PyTuple_SET_ITEM(made, i, Py_NewRef(keys.keys[i].get()));
     return made;
 }
 
@@ -171,7 +175,7 @@ PyObject* Decoder::copied_dict(int depth, Keys& keys) {
     for (; pos < size && !at_other_keys(); ++pos) {
         PyObject* const item = tree_value(depth + 1);
         if (!item) break;
-        if (!copy.set(pos, item, [&] { return read_keys(keys), keys.keys[pos]; })) return nullptr;
+        if (!copy.set(pos, item, [&] { return read_keys(keys), keys.keys[pos].get(); })) return nullptr;
     }
     if (pos == size) {
         claimed_ -= static_cast<std::uint64_t>(size);
@@ -188,7 +192,8 @@ PyObject* Decoder::copied_dict(int depth, Keys& keys) {
     if (!stopped) return fill_dict(made, pos, size, depth, &keys);
     PyObject* const all = tuple_of(keys);
     goes_on_ = all != nullptr;
-    return suspended({made, Py_NewRef(keys.keys[pos]), all, pos, size, -1, kDict, nullptr, 0, 0}, depth);
+    return suspended({made, Py_NewRef(keys.keys[pos].get()), all, pos, size, -1, kDict, nullptr, 0, 0},
+                     depth);
 }
 
 // The first `count` of a dict. A new reference.
@@ -237,7 +242,7 @@ bool Decoder::number_keys(std::uint16_t numbered, Keys& keys) {
     if (numbered == 0) return true;
     read_keys(keys);
     for (Py_ssize_t i = 0; numbered != 0; ++i, numbered >>= 1) {
-        if ((numbered & 1) && !remember(keys.keys[i])) return false;
+        if ((numbered & 1) && !remember(keys.keys[i].get())) return false;
     }
     return true;
 }

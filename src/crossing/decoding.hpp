@@ -9,6 +9,7 @@
 #include "crossing/format.hpp"
 #include "crossing/instances.hpp"
 #include "crossing/pod_vector.hpp"
+#include "interpreter/without_gil.hpp"
 
 namespace interpchannels {
 
@@ -109,9 +110,10 @@ private:
     }
     // What lies in an open list or tuple may refer to it, and be handed to Python code before the rest has come: to
     // a from_shareable, or the __hash__ of a key. It finds None there for what is missing (a null would crash it).
-    static PyObject* whole_enough(PyObject* obj) noexcept {
+    static PyObject* whole_enough(PyObject* obj) {
         PyObject** items = nullptr;
         Py_ssize_t size = 0;
+        const Section section(PyList_CheckExact(obj) ? obj : nullptr);
         if (PyList_CheckExact(obj)) {
             items = reinterpret_cast<PyListObject*>(obj)->ob_item;
             size = PyList_GET_SIZE(obj);
@@ -207,7 +209,7 @@ private:
         Py_ssize_t size = 0;     // 0: not known yet
         PyObject* of = nullptr;  // a dict with these keys, if there is one
         bool read = false;       // `keys` has them; else they are those of `of`
-        PyObject* keys[kShapeMost];
+        Borrowed keys[kShapeMost];
     };
     static constexpr int kTreeDepth = 8;  // how deep these call each other
     // All as value(), with the tag read. Where a part has frames, goes_on_ is set, and so has all that it lies in.
@@ -250,7 +252,7 @@ private:
             like->size = 0;
             like = nullptr;
         }
-        key = like ? Py_NewRef(like->keys[pos]) : tree_value(depth + 1);
+        key = like ? Py_NewRef(like->keys[pos].get()) : tree_value(depth + 1);
         item = key ? tree_value(depth + 1) : nullptr;
         return item != nullptr;
     }

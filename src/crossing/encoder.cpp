@@ -216,6 +216,7 @@ Encoder::Step Encoder::text(PyObject* str) {
 
 Encoder::Step Encoder::bytes(PyObject* obj) {
     const bool immutable = PyBytes_CheckExact(obj);
+    const Section section(immutable ? nullptr : obj);
     const auto n = static_cast<std::size_t>(immutable ? PyBytes_GET_SIZE(obj) : PyByteArray_GET_SIZE(obj));
     const char* const data = immutable ? PyBytes_AS_STRING(obj) : PyByteArray_AS_STRING(obj);
     std::uint8_t mark = 0;
@@ -308,19 +309,22 @@ Encoder::Step Encoder::memoryview(PyObject* obj) {
                : kError;
 }
 
+bool Encoder::raise_closed_end(const EndHandle& handle) {
+    PyErr_Format(context_.channel_closed_error,
+                 "%s of channel %lld is closed, so it cannot be sent: clone() it before it is closed",
+                 handle.direction() == Direction::kSend ? "the SendChannel" : "the RecvChannel",
+                 static_cast<long long>(handle.channel().id()));
+    return false;
+}
+
 // A handle of its own for the receiver.
 bool Encoder::attach_end(PyObject* end) {
     EndHandle& handle = context_.end_handle(end);
     const Direction direction = handle.direction();
-    if (handle.closed()) {
-        PyErr_Format(context_.channel_closed_error,
-                     "%s of channel %lld is closed, so it cannot be sent: clone() it before it is closed",
-                     direction == Direction::kSend ? "the SendChannel" : "the RecvChannel",
-                     static_cast<long long>(handle.channel().id()));
-        return false;
-    }
+    if (handle.closed()) return raise_closed_end(handle);
     const Ref<CountedChannel>& channel = handle.channel_ref();
-    channel->add(direction);
+    // Only the handle's own count keeps it from the last close, and another thread may be closing the handle.
+    if (!channel->mint(direction)) return raise_closed_end(handle);
     EndTicket* const ticket = EndTicket::make(channel, direction);
     if (!ticket) {
         PyErr_NoMemory();
@@ -415,6 +419,17 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
         }
         if (mark) number = static_cast<std::int64_t>(remembered_.size()) - 1;
     }
+    const Section section(tag == kList || tag == kDict ? obj : nullptr);
+    PyRef elements;
+    if constexpr (!kHasGil) {
+        if (tag == kList) size = PyList_GET_SIZE(obj);
+        if (tag == kDict) size = PyDict_GET_SIZE(obj);
+        if (tag == kSet) {  // one that nobody else changes
+            elements = PyRef(PySet_New(obj));
+            if (!elements) return kError;
+            size = PySet_GET_SIZE(elements.get());
+        }
+    }
     if (!reserve(1 + kVarintMax)) return kError;
     base_[size_++] = static_cast<std::byte>(tag | mark);
     if (counted) size_ += varint_at(static_cast<std::uint64_t>(size), base_ + size_);
@@ -426,7 +441,7 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
     }
     PyRef iterator;
     if (tag == kSet || tag == kFrozenSet) {
-        iterator = PyRef(PyObject_GetIter(obj));
+        iterator = PyRef(PyObject_GetIter(elements ? elements.get() : obj));
         if (!iterator) return kError;
     }
     if (mark) {
@@ -439,6 +454,11 @@ Encoder::Step Encoder::container(PyObject* obj, Tag tag, Py_ssize_t size, bool c
     frame.number = number;
     frame.kind = tag;
     return open(frame);
+}
+
+Encoder::Step Encoder::raise_changed(const char* what) {
+    PyErr_Format(PyExc_RuntimeError, "%s changed size while it was being sent", what);
+    return kError;
 }
 
 Encoder::Step Encoder::open(const Frame& frame) {
@@ -509,7 +529,7 @@ Encoder::Step Encoder::value(PyObject* obj) {
         step = end(obj, Direction::kRecv);
     } else if (type == context_.send_type) {
         step = end(obj, Direction::kSend);
-    } else if (type == context_.queue_type) {
+    } else if (type == seen(context_.queue_type)) {
         step = queue(obj);
     } else if (type == context_.channel_id_type) {
         step = channel_id(obj);
@@ -540,28 +560,30 @@ Encoder::Step Encoder::pairs(Frame& frame, PyObject* dict) {
             continue;
         }
         Py_CLEAR(frame.key);
-        if (PyDict_GET_SIZE(dict) != frame.size) {
-            PyErr_SetString(PyExc_RuntimeError, "dict changed size while it was being sent");
-            return kError;
-        }
+        Section section(dict);
+        if (PyDict_GET_SIZE(dict) != frame.size) return raise_changed("dict");
         Py_ssize_t next = frame.pos;
         PyObject* key = nullptr;
         PyObject* item = nullptr;
-        if (!PyDict_Next(dict, &next, &key, &item)) return kLeaf;
+        if (!PyDict_Next(dict, &next, &key, &item)) return frame.left == 0 ? kLeaf : raise_changed("dict");
+        if (frame.left == 0) return raise_changed("dict");
         if (std::exchange(frame.like, false) && !put_tag(kOtherKeys)) return kError;
         // As many as have no parts: nothing can change the dict then.
-        Place at{frame.pos, nullptr, nullptr, false};
+        Place at{frame.pos, nullptr, nullptr, false, frame.left};
         const Step step = pairs_of(dict, frame.size, at, kTreeDepth, nullptr);
         if (step != kStop) return step;
         frame.pos = at.pos;
-        if (at.key) {
-            frame.key = Py_NewRef(at.key);
-            frame.pending = Py_NewRef(at.item);
+        frame.left = at.left;
+        if (at.key.get()) {
+            frame.key = Py_NewRef(at.key.get());
+            frame.pending = Py_NewRef(at.item.get());
             continue;
         }
+        --frame.left;
         PyDict_Next(dict, &frame.pos, &key, &item);
         frame.key = Py_NewRef(key);
         frame.pending = Py_NewRef(item);
+        section.end();
         const Step key_step = value(key);
         if (key_step != kLeaf) return key_step;
     }
@@ -588,10 +610,8 @@ Encoder::Step Encoder::next(Frame& frame) {
         return kLeaf;
     case kList:
         while (frame.pos < frame.size) {
-            if (PyList_GET_SIZE(frame.obj) != frame.size) {
-                PyErr_SetString(PyExc_RuntimeError, "list changed size while it was being sent");
-                return kError;
-            }
+            Section section(frame.obj);
+            if (PyList_GET_SIZE(frame.obj) != frame.size) return raise_changed("list");
             PyObject* const* const items = reinterpret_cast<PyListObject*>(frame.obj)->ob_item + frame.pos;
             const Py_ssize_t count = frame.size - frame.pos;
             const Py_ssize_t done = small_items<true>(items, count);
@@ -599,7 +619,9 @@ Encoder::Step Encoder::next(Frame& frame) {
             frame.pos += done;
             if (done == count) break;
             ++frame.pos;
-            const Step step = value(items[done]);
+            const Borrowed item(items[done]);
+            section.end();
+            const Step step = value(item.get());
             if (step != kLeaf) return step;
         }
         return kLeaf;
@@ -609,8 +631,11 @@ Encoder::Step Encoder::next(Frame& frame) {
     case kFrozenSet:
         for (;;) {
             const PyRef item(PyIter_Next(frame.pending));
-            if (!item) return PyErr_Occurred() ? kError : kLeaf;
-            ++frame.pos;
+            if (!item) {
+                if (PyErr_Occurred()) return kError;
+                return frame.pos == frame.size ? kLeaf : raise_changed("set");
+            }
+            if (++frame.pos > frame.size) return raise_changed("set");
             const Step step = value(item.get());
             if (step != kLeaf) return step;
         }
@@ -664,7 +689,7 @@ int Encoder::has_own_way(Context& context, PyObject* obj, CrossingMode mode) {
         const int only = only_a_buffer(context, obj);
         if (only != 0) return only;
     }
-    return type == context.recv_type || type == context.send_type || type == context.queue_type ||
+    return type == context.recv_type || type == context.send_type || type == seen(context.queue_type) ||
            type == context.channel_id_type || type == context.buffer_type || type == &PyMemoryView_Type ||
            (mode.registry && cpython::is_registered(obj));
 }

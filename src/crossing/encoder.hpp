@@ -25,6 +25,7 @@
 #include "crossing/format.hpp"
 #include "crossing/pod_vector.hpp"
 #include "crossing/small_values.hpp"
+#include "interpreter/without_gil.hpp"
 
 namespace interpchannels {
 
@@ -108,6 +109,7 @@ private:
         PyObject* key;  // dict: the key that is being written, strong
         Py_ssize_t pos;
         Py_ssize_t size;
+        Py_ssize_t left;      // dict: pairs that are still to come
         std::int64_t number;  // among what is remembered, or -1
         Tag kind;
         bool like;  // dict: its keys are another's so far (kDictLike)
@@ -150,9 +152,10 @@ private:
     // plain_tree.cpp
     struct Place {
         Py_ssize_t pos;
-        PyObject* key;   // dict: borrowed, where it is written and its value is not
-        PyObject* item;  // dict: borrowed, where it is still to be written
+        Borrowed key;   // dict: where it is written and its value is not
+        Borrowed item;  // dict: where it is still to be written
         bool like;
+        Py_ssize_t left;  // dict: pairs that are still to come, these not among them
     };
     Step tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number);
     Step parts(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_t number, int depth, Shape* shape,
@@ -162,7 +165,7 @@ private:
     Step other_leaf(PyObject* obj);
     Step shared_text(PyObject* str);
     Step text_key(PyObject* str);
-    Step items_of(PyObject* const* items, Py_ssize_t size, Place& at, int depth);
+    Step items_of(PyObject* obj, PyObject* const* items, Py_ssize_t size, Place& at, int depth);
     int shape_of(PyObject* dict, Py_ssize_t size, std::uint8_t mark, Shape& shape);
     Step pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int depth, Shape* shape);
     template <bool kRuns>
@@ -180,6 +183,7 @@ private:
     Step open_part(PyObject* obj, PyObject* part, const ClassPlan& plan, std::int64_t number, Tag kind);
     Step open(const Frame& frame);
     Step raise_contains_itself(PyObject* obj);
+    static Step raise_changed(const char* what);
 
     // not_shareable.cpp
     static bool pickles_alone(Context& context, PyObject* obj, CrossingMode mode);
@@ -241,6 +245,7 @@ private:
     bool put_varint(std::uint64_t n);
     void attach(Attachment* attachment, std::size_t bytes = 0) noexcept;
     bool attach_end(PyObject* end);
+    bool raise_closed_end(const EndHandle& handle);
     PyObject* path() const;
     static PyObject* attribute_path(PyObject* text, const Frame& frame);
 

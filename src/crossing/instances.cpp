@@ -7,7 +7,8 @@
 namespace interpchannels {
 namespace {
 
-PyObject* slot_value(PyObject* obj, Py_ssize_t offset) noexcept {  // borrowed; nullptr: not set
+Borrowed slot_value(PyObject* obj, Py_ssize_t offset) {  // nullptr: not set
+    const Section section(obj);
     return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(obj) + offset);
 }
 
@@ -80,7 +81,7 @@ Encoder::Step Encoder::instance(PyObject* obj, const ClassPlan& plan, std::uint8
                                 std::int64_t number) {
     const Py_ssize_t slots = PyTuple_GET_SIZE(plan.slots.get());
     for (Py_ssize_t i = 0; i < slots; ++i) {
-        if (!slot_value(obj, plan.offsets[i])) return kIsForeign;  // half made
+        if (!slot_value(obj, plan.offsets[i]).get()) return kIsForeign;  // half made
     }
     PyRef dict;
     Py_ssize_t declared = 0, size = 0;
@@ -88,6 +89,7 @@ Encoder::Step Encoder::instance(PyObject* obj, const ClassPlan& plan, std::uint8
         dict = PyRef(PyObject_GenericGetDict(obj, nullptr));
         if (!dict) return kError;
         if (!PyDict_CheckExact(dict.get())) return kIsForeign;
+        const Section section(dict.get());
         size = PyDict_GET_SIZE(dict.get());
         const Py_ssize_t most = PyTuple_GET_SIZE(plan.names.get());
         bool in_order = true;
@@ -112,6 +114,7 @@ Encoder::Step Encoder::instance(PyObject* obj, const ClassPlan& plan, std::uint8
     frame.obj = obj;
     frame.dict = dict.get();
     frame.size = size;
+    frame.left = size - declared;
     frame.declared = declared;
     frame.number = number;
     frame.plan = &plan;
@@ -129,13 +132,16 @@ Encoder::Step Encoder::next_of_instance(Frame& frame) {
     while (frame.index < frame.declared) {
         PyObject* key = nullptr;
         PyObject* item = nullptr;
+        Section section(frame.dict);
         if (PyDict_GET_SIZE(frame.dict) != frame.size ||
             !PyDict_Next(frame.dict, &frame.pos, &key, &item) ||
             key != PyTuple_GET_ITEM(plan.names.get(), frame.index)) {
             return changed();
         }
         ++frame.index;
-        const Step step = value(item);
+        const Borrowed its_value(item);
+        section.end();
+        const Step step = value(its_value.get());
         if (step != kLeaf) return step;
     }
     if (frame.index == frame.declared) {
@@ -150,9 +156,9 @@ Encoder::Step Encoder::next_of_instance(Frame& frame) {
         const Py_ssize_t slot = now.index - now.declared - 1;
         if (slot >= PyTuple_GET_SIZE(plan.slots.get())) return kLeaf;
         ++now.index;
-        PyObject* const item = slot_value(now.obj, plan.offsets[slot]);
-        if (!item) return changed();
-        const Step step = value(item);
+        const Borrowed item = slot_value(now.obj, plan.offsets[slot]);
+        if (!item.get()) return changed();
+        const Step step = value(item.get());
         if (step != kLeaf) return step;
     }
 }
@@ -279,7 +285,10 @@ int set_slot(const ClassPlan& plan, PyObject* obj, Py_ssize_t i, PyObject* item)
     const Py_ssize_t offset = plan.offsets[i];
     if (offset < 0) return PyObject_GenericSetAttr(obj, PyTuple_GET_ITEM(plan.slots.get(), i), item);
     PyObject*& slot = *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(obj) + offset);
-    Py_XSETREF(slot, Py_NewRef(item));
+    Section section(obj);  // Python code may have been given the object before it is whole
+    PyObject* const old = std::exchange(slot, Py_NewRef(item));
+    section.end();
+    Py_XDECREF(old);
     return 0;
 }
 
@@ -308,8 +317,8 @@ PyObject* made_of(Context& context, const ClassPlan& plan, PyObject* part) {
         const PyRef members(PyObject_GetAttr(cls, PyTuple_GET_ITEM(plan.names.get(), 1)));
         if (!members) return nullptr;
         if (PyDict_CheckExact(members.get())) {
-            PyObject* const member = PyDict_GetItemWithError(members.get(), part);
-            if (member) return Py_NewRef(member);
+            PyRef member = item_in(members.get(), part);
+            if (member) return member.release();
             if (PyErr_Occurred()) {
                 if (!PyErr_ExceptionMatches(PyExc_TypeError)) return nullptr;
                 PyErr_Clear();  // not hashable

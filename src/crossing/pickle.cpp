@@ -40,14 +40,14 @@ PyMethodDef reduce_def = {"reducer_override", reduce, METH_O, nullptr};
 
 // A subclass, since only a subclass's instances have a place for reducer_override.
 PyObject* pickler_type(Context& context) {
-    if (context.pickler_type) return context.pickler_type;
+    if (PyObject* const known = seen(context.pickler_type)) return known;
     const PyRef module(PyImport_ImportModule("_pickle"));
     if (!module) return nullptr;
     const PyRef base(PyObject_GetAttrString(module.get(), "Pickler"));
     if (!base) return nullptr;
-    context.pickler_type = PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyType_Type), "s(O){}",
+    PyObject* const made = PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyType_Type), "s(O){}",
                                                  "ChannelPickler", base.get());
-    return context.pickler_type;
+    return made ? set_once(context.pickler_type, made) : nullptr;
 }
 
 thread_local PyObject* loading = nullptr;  // borrowed: the references of the load in progress
@@ -173,18 +173,20 @@ int encode_pickled(Context& context, PyObject* obj, CrossingMode mode, Outgoing&
 
 PyObject* load_pickled(Context& context, const char* data, Py_ssize_t size, PyObject* references,
                        PyObject* buffers) {
-    if (!context.pickle_loads) {
+    PyObject* loads = seen(context.pickle_loads);
+    if (!loads) {
         const PyRef module(PyImport_ImportModule("_pickle"));
         if (!module) return nullptr;
-        context.pickle_loads = PyObject_GetAttrString(module.get(), "loads");
-        if (!context.pickle_loads) return nullptr;
+        loads = PyObject_GetAttrString(module.get(), "loads");
+        if (!loads) return nullptr;
+        loads = set_once(context.pickle_loads, loads);
     }
     const PyRef view(PyMemoryView_FromMemory(const_cast<char*>(data), size, PyBUF_READ));
     const PyRef args(view ? PyTuple_Pack(1, view.get()) : nullptr);
     const PyRef kwargs(args ? Py_BuildValue("{sO}", "buffers", buffers) : nullptr);
     if (!kwargs) return nullptr;
     const Loading scope(references);
-    PyObject* const value = PyObject_Call(context.pickle_loads, args.get(), kwargs.get());
+    PyObject* const value = PyObject_Call(loads, args.get(), kwargs.get());
     if (!value) explain_import_failure();
     return value;
 }

@@ -15,10 +15,10 @@
 
 namespace interpchannels {
 
-// The keys of the dict that was written last in a list or tuple, if its next item may have the same. Borrowed.
+// The keys of the dict that was written last in a list or tuple, if its next item may have the same.
 struct Encoder::Shape {
     Py_ssize_t size = 0;  // 0: there is none
-    PyObject* keys[kShapeMost];
+    Borrowed keys[kShapeMost];
 };
 
 // --- leaves ---
@@ -191,17 +191,17 @@ template Py_ssize_t Encoder::small_items<false>(PyObject* const*, Py_ssize_t);
     if (size >= kMany && !reserve(static_cast<std::size_t>(size) * (tag == kDict ? 16 : 8))) return kError;
     const bool refers = tag == kTuple && number >= 0;
     if (refers) remembered_[static_cast<std::size_t>(number)].open_tuple = true;
-    Place at{0, nullptr, nullptr, like};
+    Place at{0, nullptr, nullptr, like, size};
     Step step = kStop;
     switch (tag) {
     case kDict:
         step = pairs_of(obj, size, at, depth, shape);
         break;
     case kList:
-        step = items_of(reinterpret_cast<PyListObject*>(obj)->ob_item, size, at, depth);
+        step = items_of(obj, reinterpret_cast<PyListObject*>(obj)->ob_item, size, at, depth);
         break;
     default:
-        step = items_of(reinterpret_cast<PyTupleObject*>(obj)->ob_item, size, at, depth);
+        step = items_of(obj, reinterpret_cast<PyTupleObject*>(obj)->ob_item, size, at, depth);
     }
     if (step == kLeaf) {
         if (refers) remembered_[static_cast<std::size_t>(number)].open_tuple = false;
@@ -216,10 +216,11 @@ template Py_ssize_t Encoder::small_items<false>(PyObject* const*, Py_ssize_t);
     }
     Frame frame{};
     frame.obj = Py_NewRef(obj);
-    frame.key = Py_XNewRef(at.key);
-    frame.pending = Py_XNewRef(at.item);
+    frame.key = Py_XNewRef(at.key.get());
+    frame.pending = Py_XNewRef(at.item.get());
     frame.pos = at.pos;
     frame.size = size;
+    frame.left = at.left;
     frame.number = number;
     frame.kind = tag;
     frame.like = at.like;
@@ -245,11 +246,17 @@ Encoder::Step Encoder::branch(PyObject* obj, int depth, Shape* shape) {
         return leaf(obj);
     }
     if (depth > kTreeDepth || (!mode_.native && tag != kTuple)) return kStop;
+    const bool once = met_once(obj);  // before it is held
+    const Borrowed alive(obj);
+    const Section section(tag == kTuple ? nullptr : obj);
+    if constexpr (!kHasGil) {
+        if (tag != kTuple) size = tag == kDict ? PyDict_GET_SIZE(obj) : PyList_GET_SIZE(obj);
+    }
     const Py_ssize_t like =
         shape ? std::exchange(shape->size, 0) : 0;  // whatever this is, until it turns out to be one
     std::uint8_t mark = 0;
     std::int64_t number = -1;
-    if ((size > 0 || tag != kTuple) && !met_once(obj)) {
+    if ((size > 0 || tag != kTuple) && !once) {
         const std::int64_t known = find_or_add(obj, mark);
         if (known < -1) return kError;
         if (known >= 0) {
@@ -279,7 +286,8 @@ Encoder::Step Encoder::tree(PyObject* obj, Tag tag, Py_ssize_t size, std::int64_
     return parts(obj, tag, size, number, 0, nullptr, false);
 }
 
-Encoder::Step Encoder::items_of(PyObject* const* items, Py_ssize_t size, Place& at, int depth) {
+Encoder::Step Encoder::items_of([[maybe_unused]] PyObject* obj, PyObject* const* items, Py_ssize_t size,
+                                Place& at, int depth) {
     Shape shape;
     for (;;) {
         const Py_ssize_t done = small_items<true>(items + at.pos, size - at.pos);
@@ -290,6 +298,12 @@ Encoder::Step Encoder::items_of(PyObject* const* items, Py_ssize_t size, Place& 
         const Step step = branch(items[at.pos], depth + 1, &shape);
         if (step != kStop) ++at.pos;
         if (step != kLeaf) return step;
+        if constexpr (!kHasGil) {  // the section of this one was suspended, maybe
+            if (PyList_CheckExact(obj)) {
+                if (PyList_GET_SIZE(obj) != size) return raise_changed("list");
+                items = reinterpret_cast<PyListObject*>(obj)->ob_item;
+            }
+        }
     }
 }
 
@@ -304,23 +318,22 @@ int Encoder::shape_of(PyObject* dict, Py_ssize_t size, std::uint8_t mark, Shape&
     PyObject* key = nullptr;
     PyObject* item = nullptr;
     dict_table::Pairs pairs(dict, size, 0);
-    bool numbered = false;
-    for (PyObject** next = shape.keys; pairs.next(key, item); ++next) {
+    unsigned numbered = 0;  // a bit for each that gets a number
+    for (Py_ssize_t i = 0; pairs.next(key, item); ++i) {
         if (!PyUnicode_CheckExact(key) || !PyUnicode_IS_COMPACT_ASCII(key)) return 0;
         const auto length = static_cast<std::size_t>(PyUnicode_GET_LENGTH(key));
         if (length > kLongest) return 0;
         const bool again = length > 1 && !met_once(key);
         if (again && find(key) >= 0) return 0;
-        numbered = numbered || again;
-        *next = key;
+        numbered |= static_cast<unsigned>(again) << i;
+        shape.keys[i] = key;
         *at = static_cast<std::byte>(length | (again ? std::size_t{kRemember} : 0));
         copy_payload(at + 1, reinterpret_cast<const std::byte*>(PyUnicode_1BYTE_DATA(key)), length);
         at += 1 + length;
     }
     std::uint8_t ignored = 0;
-    for (Py_ssize_t i = 0; numbered && i < size; ++i) {
-        key = shape.keys[i];
-        if (PyUnicode_GET_LENGTH(key) > 1 && !met_once(key) && add(key, ignored) < -1) return -1;
+    for (Py_ssize_t i = 0; numbered != 0; ++i, numbered >>= 1) {
+        if ((numbered & 1) && add(shape.keys[i].get(), ignored) < -1) return -1;
     }
     const auto block = static_cast<std::uint16_t>(at - from - kHeader);
     from[0] = static_cast<std::byte>(kShaped | mark);
@@ -330,24 +343,35 @@ int Encoder::shape_of(PyObject* dict, Py_ssize_t size, std::uint8_t mark, Shape&
     return 1;
 }
 
-// The pairs from at.pos on.
+// The pairs from at.pos on, of which there are at.left. The dict has `size`.
 Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int depth, Shape* shape) {
     PyObject* key = nullptr;
     PyObject* item = nullptr;
     bool all_text = shape && size <= kShapeMost;
+    const Py_ssize_t left = at.left;
+    Py_ssize_t index = 0;
     dict_table::Pairs pairs(dict, size, at.pos);
-    for (Py_ssize_t index = 0; pairs.next(key, item); at.pos = pairs.pos(), ++index) {
-        if (at.like && shape && key != shape->keys[index]) {
+    for (; pairs.next(key, item); at.pos = pairs.pos(), ++index) {
+        if constexpr (!kHasGil) {  // the section was suspended, maybe
+            if (index >= left) return raise_changed("dict");
+        }
+        if (at.like && shape && key != shape->keys[index].get()) {
             if (!put_tag(kOtherKeys)) return kError;
             at.like = false;
         }
         if (!at.like) {
             const Step step = Py_TYPE(key) == &PyUnicode_Type ? text_key(key) : leaf(key);
-            if (step != kLeaf) return step;
+            if (step != kLeaf) {
+                at.left = left - index;
+                return step;
+            }
             all_text = all_text && PyUnicode_CheckExact(key);
             if (all_text) shape->keys[index] = key;
         }
-        const Step step = is_tree(item) ? branch(item, depth + 1, nullptr) : leaf(item);
+        const bool plain = !is_tree(item);
+        // The dict may lose it in a section within this one. (Where the item comes back as kStop there was none.)
+        const Borrowed its_key(plain ? nullptr : key);
+        const Step step = plain ? leaf(item) : branch(item, depth + 1, nullptr);
         if (step == kLeaf) continue;
         if (step == kStop && at.like) {
             at.like = false;
@@ -356,8 +380,10 @@ Encoder::Step Encoder::pairs_of(PyObject* dict, Py_ssize_t size, Place& at, int 
         at.key = key;
         if (step == kStop) at.item = item;
         at.pos = pairs.pos();
+        at.left = left - index - 1;
         return step;
     }
+    if (index != left) return raise_changed("dict");
     if (all_text) shape->size = size;
     return kLeaf;
 }

@@ -7,8 +7,8 @@ namespace {
 
 // The entry for a key: a new reference. nullptr with an exception, or without one where there is none.
 PyRef entry_of(Context& context, PyObject* key) {
-    if (!context.registrations) return PyRef{};
-    return PyRef::borrow(PyDict_GetItemWithError(context.registrations, key));
+    PyObject* const registrations = seen(context.registrations);
+    return registrations ? item_in(registrations, key) : PyRef{};
 }
 
 bool has_travelled(PyObject* entry) { return PyTuple_CheckExact(PyTuple_GET_ITEM(entry, 1)); }
@@ -22,8 +22,16 @@ PyRef unpacked(Context& context, PyObject* key, PyRef entry) {
     const PyRef to(unpack ? PyObject_CallOneArg(unpack.get(), PyTuple_GET_ITEM(entry.get(), 1)) : nullptr);
     const PyRef from(to ? PyObject_CallOneArg(unpack.get(), PyTuple_GET_ITEM(entry.get(), 2)) : nullptr);
     PyRef made(from ? PyTuple_Pack(3, cls, to.get(), from.get()) : nullptr);
-    if (!made || PyDict_SetItem(context.registrations, key, made.get()) < 0) return PyRef{};
+    if (!made || PyDict_SetItem(seen(context.registrations), key, made.get()) < 0) return PyRef{};
     return made;
+}
+
+// The interpreter's registrations, borrowed. nullptr with an exception.
+PyObject* registrations_of(Context& context) {
+    PyObject* const there = seen(context.registrations);
+    if (there) return there;
+    PyObject* const made = PyDict_New();
+    return made ? set_once(context.registrations, made) : nullptr;
 }
 
 // Natives, which need no registration and would not ask for one.
@@ -49,7 +57,7 @@ bool crosses_already(const Context& context, PyTypeObject* type) {
                                        context.recv_type,
                                        context.send_type,
                                        context.channel_id_type,
-                                       context.queue_type,
+                                       seen(context.queue_type),
                                        context.buffer_type}) {
         if (type == native) return true;
     }
@@ -111,7 +119,7 @@ PyObject* from_shareable(Context& context, const ClassPlan& plan, PyObject* valu
 }
 
 PyObject* reduce_registered(Context& context, PyObject* obj, PyObject* asked) {
-    if (!context.registrations) return nullptr;
+    if (!seen(context.registrations)) return nullptr;
     ClassesInUse classes;
     const ClassPlan* const plan = classes.plan_of(context, obj);
     if (!plan || plan->way != Way::kRegistered) return nullptr;
@@ -159,7 +167,7 @@ PyObject* register_class(Context& context, PyObject* args, PyObject* kwargs) {
     if (!key) return nullptr;
     const bool forget = to == Py_None && from == Py_None;
     if (forget) {
-        if (context.registrations && PyDict_DelItem(context.registrations, key.get()) < 0) {
+        if (seen(context.registrations) && PyDict_DelItem(seen(context.registrations), key.get()) < 0) {
             if (!PyErr_ExceptionMatches(PyExc_KeyError)) return nullptr;
             PyErr_Clear();  // there was none
         }
@@ -170,16 +178,17 @@ PyObject* register_class(Context& context, PyObject* args, PyObject* kwargs) {
                          function == to ? "to_shareable" : "from_shareable", Py_TYPE(function)->tp_name);
             return nullptr;
         }
-        if (!context.registrations && !(context.registrations = PyDict_New())) return nullptr;
-        const PyRef entry(PyTuple_Pack(3, cls, to, from));
-        if (!entry || PyDict_SetItem(context.registrations, key.get(), entry.get()) < 0) return nullptr;
+        PyObject* const registrations = registrations_of(context);
+        const PyRef entry(registrations ? PyTuple_Pack(3, cls, to, from) : nullptr);
+        if (!entry || PyDict_SetItem(registrations, key.get(), entry.get()) < 0) return nullptr;
     }
     context.classes.forget_types();
     Py_RETURN_NONE;
 }
 
 PyObject* list_registrations(Context& context) {
-    return context.registrations ? PyDict_Copy(context.registrations) : PyDict_New();
+    PyObject* const registrations = seen(context.registrations);
+    return registrations ? PyDict_Copy(registrations) : PyDict_New();
 }
 
 PyObject* inherit_registrations(Context& context, PyObject* registrations) {
@@ -187,9 +196,9 @@ PyObject* inherit_registrations(Context& context, PyObject* registrations) {
         PyErr_SetString(PyExc_TypeError, "_inherit() needs a dict");
         return nullptr;
     }
-    if (!context.registrations && !(context.registrations = PyDict_New())) return nullptr;
+    PyObject* const here = registrations_of(context);
     // What was registered here meanwhile, by a module that was imported, stays.
-    if (PyDict_Merge(context.registrations, registrations, 0) < 0) return nullptr;
+    if (!here || PyDict_Merge(here, registrations, 0) < 0) return nullptr;
     context.classes.forget_types();
     Py_RETURN_NONE;
 }

@@ -9,7 +9,7 @@
 // table by number are, cost no memory and drive nobody out. There is room for 64 blocks, of 16 keys at most, each in one
 // place: a newcomer that is met twice in a row there takes it.
 //
-// One per interpreter, under its GIL. All attached. No Python code runs.
+// One per interpreter, under its GIL; where there is none it knows nothing. All attached. No Python code runs.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 #include <cstring>
 
 #include "channel/parcel.hpp"
-#include "interpreter/python.hpp"
+#include "interpreter/without_gil.hpp"
 
 namespace interpchannels {
 
@@ -49,6 +49,7 @@ public:
     };
     // nullptr where there is none.
     const Known* find(std::uint64_t hash, const std::byte* block, std::size_t size) const noexcept {
+        if constexpr (!kHasGil) return nullptr;
         const Place& place = places_[hash % kPlaces];
         return place.hash == hash && place.size == size && std::memcmp(place.block, block, size) == 0
                    ? &place.known
@@ -56,7 +57,7 @@ public:
     }
     // Where find() found none: whether it is worth a keep().
     bool met_before(std::uint64_t hash) noexcept {
-        return std::exchange(places_[hash % kPlaces].met, hash) == hash;
+        return kHasGil && std::exchange(places_[hash % kPlaces].met, hash) == hash;
     }
     // Holds the dict. Where memory fails it does not, and there is no exception.
     void keep(std::uint64_t hash, const std::byte* block, std::size_t size, const Known& known) noexcept;

@@ -84,7 +84,6 @@ Interpreter* Interpreter::current() {
             if (i->id_ == id) return i;
         }
     }
-    // Only threads of this interpreter could add it meanwhile, and they need its GIL.
     auto* made = new (std::nothrow) Interpreter(state, id);
     if (!made) {
         PyErr_NoMemory();
@@ -95,13 +94,23 @@ Interpreter* Interpreter::current() {
         PyErr_NoMemory();
         return nullptr;
     }
+    // Where there is no GIL another thread of this interpreter may be doing the same. The one that is first here is it.
+    {
+        SpinGuard guard(registry_lock);
+        Interpreter* there = registry;
+        while (there && there->id_ != id) there = there->next_;
+        if (there) {
+            delete made;
+            return there;
+        }
+        made->next_ = registry;
+        registry = made;
+    }
     if (cpython::at_exit(state, at_end, made) < 0) {
+        made->leave_registry();
         delete made;
         return nullptr;
     }
-    SpinGuard guard(registry_lock);
-    made->next_ = registry;
-    registry = made;
     return made;
 }
 
@@ -206,6 +215,10 @@ void Interpreter::end() noexcept {
 
     ended_.store(true);
     while (asking_.load() != 0) std::this_thread::yield();  // a few instructions each
+    leave_registry();
+}
+
+void Interpreter::leave_registry() noexcept {
     SpinGuard guard(registry_lock);
     for (Interpreter** link = &registry; *link; link = &(*link)->next_) {
         if (*link == this) {
@@ -219,9 +232,20 @@ void Interpreter::end() noexcept {
 
 void Interpreter::look_around() noexcept {
     if (!census.load(std::memory_order_acquire) || !worker_.load(std::memory_order_relaxed)) return;
-    // Threads of an interpreter come and go under its GIL, which the caller holds.
     int threads = 0;
+#ifdef Py_GIL_DISABLED
+    // Thread states come and go at any time, so CPython is asked: for those that _thread has begun in this interpreter,
+    // beside the Worker's own. 0 where that fails: not known.
+    SavedException saved;
+    const PyRef module(PyImport_ImportModule("_thread"));
+    const PyRef begun(module ? PyObject_CallMethod(module.get(), "_count", nullptr) : nullptr);
+    const long count = begun ? PyLong_AsLong(begun.get()) : -1;
+    if (count >= 0) threads = static_cast<int>(count) + 1;
+    PyErr_Clear();
+#else
+    // Threads of an interpreter come and go under its GIL, which the caller holds.
     for (PyThreadState* t = PyInterpreterState_ThreadHead(state_); t; t = PyThreadState_Next(t)) ++threads;
+#endif
     threads_.store(threads, std::memory_order_release);  // pairs with the acquire in count_workers()
 }
 
@@ -275,7 +299,10 @@ void Interpreter::forget_blocked_in_child() noexcept {
         i->waits_.clear_after_fork();
         i->lock_.unlock();
         // The parent's handles mean nothing here, and their counts are the parent's.
-        for (EndHandle* handle = i->handles_; handle; handle = handle->next_) handle->closed_.store(true);
+        for (EndHandle* handle = i->handles_; handle; handle = handle->next_) {
+            handle->closed_.store(true);
+            handle->hint_lock_.unlock();
+        }
         i->handles_ = nullptr;
     }
 }
@@ -290,14 +317,40 @@ void Interpreter::link(EndHandle& handle) noexcept {
     handles_ = &handle;
 }
 
-void Interpreter::unlink(EndHandle& handle) noexcept {
+bool Interpreter::close_and_unlink(EndHandle& handle) noexcept {
     SpinGuard guard(lock_);
+    // Release pairs with the acquire in the engine's must_leave() and in closed().
+    if (handle.closed_.exchange(true, std::memory_order_acq_rel)) return false;
     (handle.prev_ ? handle.prev_->next_ : handles_) = handle.next_;
     if (handle.next_) handle.next_->prev_ = handle.prev_;
+    return true;
+}
+
+struct Interpreter::Closing {
+    Ref<CountedChannel> channel;
+    Direction direction = Direction::kRecv;
+    std::unique_ptr<Hint> hint;
+};
+
+// Of any handle that is open. Its object may be going in another thread, which waits for the lock in close(), and not
+// after that.
+bool Interpreter::close_and_unlink_one(Closing& closing) noexcept {
+    SpinGuard guard(lock_);
+    EndHandle* const handle = handles_;
+    if (!handle) return false;
+    handle->closed_.store(true, std::memory_order_release);  // as in close_and_unlink()
+    handles_ = handle->next_;
+    if (handles_) handles_->prev_ = nullptr;
+    closing.channel = handle->channel_;
+    closing.direction = handle->direction_;
+    closing.hint = handle->take_hint();
+    return true;
 }
 
 void Interpreter::close_handles() {
-    while (EndHandle* handle = handles_) handle->close();  // unlinks it; the GIL protects the head
+    for (Closing closing; close_and_unlink_one(closing);) {
+        EndHandle::finish_closing(std::move(closing.channel), closing.direction, std::move(closing.hint));
+    }
 }
 
 void EndHandle::open(Interpreter& owner, Ref<CountedChannel> channel, Direction direction) noexcept {
@@ -310,16 +363,16 @@ void EndHandle::open(Interpreter& owner, Ref<CountedChannel> channel, Direction 
 }
 
 void EndHandle::close() {
-    // Release pairs with the acquire in the engine's must_leave() and in closed().
-    if (!owner_ || closed_.exchange(true, std::memory_order_acq_rel)) return;
-    owner_->unlink(*this);
-    const bool last = channel_->drop(direction_);
+    if (!owner_ || !owner_->close_and_unlink(*this)) return;
+    // The channel outlives the call even where the object is deallocated while detached.
+    finish_closing(channel_, direction_, take_hint());
+}
+
+void EndHandle::finish_closing(Ref<CountedChannel> channel, Direction direction,
+                               std::unique_ptr<Hint> hint) {
+    const bool last = channel->drop(direction);
     // Closed, then look for who is blocked: pairs with the fences of those who link, then look.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    // The channel outlives the call even where the object is deallocated while detached.
-    Ref<CountedChannel> channel = channel_;
-    const Direction direction = direction_;
-    std::unique_ptr<Hint> hint = std::move(hint_);
     const ChannelStats stats = channel->stats();
     if (!last && !hint && stats.waiting_receivers == 0 && stats.waiting_senders == 0) return;
     Queue::Contents left;
@@ -335,13 +388,32 @@ void EndHandle::close() {
 }
 
 int EndHandle::descriptor() noexcept {
-    if (!hint_) hint_ = Hint::make(*channel_);
-    return hint_ ? hint_->descriptor() : -1;
+    SpinGuard guard(hint_lock_);
+    Hint* hint = hint_.load(std::memory_order_relaxed);  // written under the lock
+    if (!hint) {
+        hint = Hint::make(*channel_).release();
+        hint_.store(hint, std::memory_order_release);  // pairs with the acquire in refresh_hint()
+    }
+    return hint ? hint->descriptor() : -1;
+}
+
+void EndHandle::refresh_hint_there_is() noexcept {
+    // Another thread that has it is refreshing or closing it; as in Hint::refresh(), it may stay readable for now.
+    if (!hint_lock_.try_lock()) return;
+    if (Hint* const hint = hint_.load(std::memory_order_relaxed)) hint->refresh();
+    hint_lock_.unlock();
+}
+
+std::unique_ptr<Hint> EndHandle::take_hint() noexcept {
+    // Relaxed: one that is being made at this moment is the object's, and goes with it.
+    if (!hint_.load(std::memory_order_relaxed)) return {};
+    SpinGuard guard(hint_lock_);
+    return std::unique_ptr<Hint>(hint_.exchange(nullptr, std::memory_order_acq_rel));
 }
 
 void EndHandle::discard() {
     close();
-    hint_.reset();  // in the child of a fork, where close() does nothing
+    take_hint().reset();  // in the child of a fork, where close() does nothing
     channel_ = {};
     if (Interpreter* owner = std::exchange(owner_, nullptr)) owner->unref();
 }

@@ -53,7 +53,7 @@ private:
 
     Interpreter& owner_;
     std::atomic<int> refs_{2};  // the parcel's, and the owner's list's
-    Owned* prev_ = nullptr;     // in the owner's list; owner's GIL and lock
+    Owned* prev_ = nullptr;     // in the owner's list; the owner's lock
     Owned* next_ = nullptr;
     Owned* next_returned_ = nullptr;
 };
@@ -88,7 +88,8 @@ public:
     void drain() noexcept;
 
     void link(EndHandle& handle) noexcept;
-    void unlink(EndHandle& handle) noexcept;
+    // Marks it closed and takes it out of the list. False where that was done before.
+    bool close_and_unlink(EndHandle& handle) noexcept;
 
     // Workers: interpreters that spawn() made.
     // Sequentially consistent, as the look at it in wake_workers(): whoever marks then asks whether all are
@@ -122,9 +123,12 @@ private:
     void give_back_all(Owned* first) noexcept;
     void ask_for_drain() noexcept;
     static int drain_pending(void* self);
+    struct Closing;
+    bool close_and_unlink_one(Closing& closing) noexcept;
     template <class Do>
     static void for_each_worker(Do what);
     static void at_end(void* self);
+    void leave_registry() noexcept;
     void end() noexcept;
 
     PyInterpreterState* const state_;
@@ -141,7 +145,8 @@ private:
     std::atomic<bool> drain_asked_{false};
     std::atomic<int> asking_{0};  // threads inside ask_for_drain()
 
-    // Protects the two lists. Taken by threads of this interpreter only, so never contended under a GIL.
+    // Protects the two lists, and closing what is in the second. Taken by threads of this interpreter only, so never
+    // contended under a GIL. A leaf.
     SpinLock lock_;
     Owned* out_ = nullptr;
     EndHandle* handles_ = nullptr;
@@ -173,17 +178,26 @@ public:
     int descriptor() noexcept;
     // After a try to receive through this handle. Never waits.
     void refresh_hint() noexcept {
-        if (hint_) hint_->refresh();
+        // Acquire pairs with the release in descriptor().
+        if (hint_.load(std::memory_order_acquire)) refresh_hint_there_is();
     }
 
 private:
     friend class Interpreter;
+    void refresh_hint_there_is() noexcept;
+    std::unique_ptr<Hint> take_hint() noexcept;
+    static void finish_closing(Ref<CountedChannel> channel, Direction direction,
+                               std::unique_ptr<Hint> hint);
+
     Ref<CountedChannel> channel_;
-    std::unique_ptr<Hint> hint_;  // once somebody asked for the descriptor; the owner's GIL
+    std::atomic<Hint*> hint_{nullptr};  // owned; once somebody asked for the descriptor
     Interpreter* owner_ = nullptr;
     EndHandle* prev_ = nullptr;
     EndHandle* next_ = nullptr;
     std::atomic<bool> closed_{true};
+    // Protects making, using and taking the hint. Held attached, for a few system calls: who only refreshes it passes by
+    // where another thread has it. The channel's locks may be tried under it.
+    SpinLock hint_lock_;
     Direction direction_ = Direction::kRecv;
 };
 

@@ -11,6 +11,7 @@
 //  2. A send that is given up is withdrawn; or, where a receiver was quicker, it was sent, and the exception
 //     says so by its attribute `sent`.
 //  3. Nothing that needs the GIL is held on the stack while the thread is detached.
+//  4. Without a GIL `running` gives the object to one thread at a time; a section of the object protects that and `phase`.
 #include "module/blocking.hpp"
 #include "module/ends.hpp"
 #include "module/reactor.hpp"
@@ -51,7 +52,10 @@ void give_up(AsyncObject& self) {
 
 // Drops all that it holds. The parcel of a send goes here, attached.
 void finish(AsyncObject& self) {
-    self.phase = Phase::kOver;
+    {
+        const Section section(reinterpret_cast<PyObject*>(&self));
+        self.phase = Phase::kOver;
+    }
     Py_CLEAR(self.iterator);
     give_up(self);
     Py_CLEAR(self.value);
@@ -161,6 +165,11 @@ PySendResult conclude(AsyncObject& self, Status status, PyObject* value, PyObjec
 // As far as it goes: until it awaits its future, or is over.
 PySendResult advance(AsyncObject& self, PyObject* argument, PyObject** result) {
     for (;;) {
+        // What it waits with is its reactor's as well, once it has joined one: in this step, with its loop's thread, it has
+        // not been told of anything before it has returned.
+        ReactorObject* const reactor = self.standing ? self.standing->reactor : nullptr;
+        const Borrowed held(object_of(reactor));
+        const Section section(held.get());
         if (self.iterator) {
             const PySendResult sent = PyIter_Send(self.iterator, argument, result);
             if (sent == PYGEN_NEXT) return sent;
@@ -191,24 +200,31 @@ PySendResult advance(AsyncObject& self, PyObject* argument, PyObject** result) {
 // --- the coroutine ---
 
 // False with an exception set, where no step can be made.
-bool enter(AsyncObject& self) {
+bool enter(PyObject* object) {
+    const Section section(object);
+    AsyncObject& self = async_of(object);
     if (self.running) {
         PyErr_SetString(PyExc_ValueError, "coroutine already executing");
     } else if (self.phase == Phase::kOver) {
         PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
     } else {
+        self.phase = Phase::kBegun;
         return self.running = true;
     }
     return false;
 }
 
+void leave(PyObject* object) {
+    const Section section(object);
+    async_of(object).running = false;
+}
+
 PySendResult async_am_send(PyObject* object, PyObject* argument, PyObject** result) {
     AsyncObject& self = async_of(object);
     *result = nullptr;
-    if (!enter(self)) return PYGEN_ERROR;
-    self.phase = Phase::kBegun;
+    if (!enter(object)) return PYGEN_ERROR;
     const PySendResult sent = advance(self, argument, result);
-    self.running = false;
+    leave(object);
     return sent;
 }
 
@@ -248,8 +264,7 @@ PyObject* async_throw(PyObject* object, PyObject* const* args, Py_ssize_t nargs)
         PyErr_Format(PyExc_TypeError, "throw expected 1 to 3 arguments, got %zd", nargs);
         return nullptr;
     }
-    if (!enter(self)) return nullptr;
-    self.phase = Phase::kBegun;
+    if (!enter(object)) return nullptr;
     PyObject* result = nullptr;
     if (!self.iterator) {
         raise_thrown(args, nargs);
@@ -259,23 +274,29 @@ PyObject* async_throw(PyObject* object, PyObject* const* args, Py_ssize_t nargs)
                         : nullptr;
     }
     if (!result) finish(self);
-    self.running = false;
+    leave(object);
     return result;
 }
 
 PyObject* async_close(PyObject* object, PyObject*) {
     AsyncObject& self = async_of(object);
-    if (self.phase == Phase::kOver) Py_RETURN_NONE;
-    if (!enter(self)) return nullptr;
+    Section section(object);
+    const bool over = self.phase == Phase::kOver;
+    section.end();
+    if (over) Py_RETURN_NONE;
+    if (!enter(object)) return nullptr;
     finish(self);
-    self.running = false;
+    leave(object);
     Py_RETURN_NONE;
 }
 
 PyObject* async_name(PyObject* object, void*) {
     return PyUnicode_FromString(name_of(async_of(object).kind));
 }
-PyObject* async_running(PyObject* object, void*) { return PyBool_FromLong(async_of(object).running); }
+PyObject* async_running(PyObject* object, void*) {
+    const Section section(object);
+    return PyBool_FromLong(async_of(object).running);
+}
 
 PyObject* async_repr(PyObject* object) {
     return PyUnicode_FromFormat("<coroutine %s at %p>", name_of(async_of(object).kind), object);

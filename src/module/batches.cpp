@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "crossing/encoder.hpp"
+#include "interpreter/without_gil.hpp"
 #include "module/blocking.hpp"
 #include "module/ends.hpp"
 
@@ -54,12 +55,12 @@ public:
     // Attached. True where all went; false with an exception set, and sent() says how many did.
     bool send_all(PyObject* iterable) {
         if (PyList_CheckExact(iterable)) {
-            return send_items([=] { return PyList_GET_SIZE(iterable); },
-                              [=](Py_ssize_t i) { return PyList_GET_ITEM(iterable, i); });
+            return send_items([=](Py_ssize_t i) { return list_item(iterable, i); });
         }
         if (PyTuple_CheckExact(iterable)) {
-            return send_items([=] { return PyTuple_GET_SIZE(iterable); },
-                              [=](Py_ssize_t i) { return PyTuple_GET_ITEM(iterable, i); });
+            return send_items([=](Py_ssize_t i) {
+                return Borrowed(i < PyTuple_GET_SIZE(iterable) ? PyTuple_GET_ITEM(iterable, i) : nullptr);
+            });
         }
         const HeldRef iterator(PyObject_GetIter(iterable));
         if (!iterator) return false;
@@ -86,18 +87,25 @@ private:
     // An item that remembers its sender, or that is handed over, is no plain one.
     bool takes_batches() const noexcept { return channel_.unbound_op() == 0 && channel_.capacity() != 0; }
 
-    // As its iterator would have it: a list may change while it is sent.
-    template <class Size, class Item>
-    bool send_items(Size size, Item item) {
+    // As its iterator would have it: a list may change while it is sent. item(i) is nullptr behind the last.
+    template <class Item>
+    bool send_items(Item item) {
         const bool plain = takes_batches();
-        for (Py_ssize_t i = 0; i < size(); ++i) {
-            if (plain && put(item(i))) continue;
+        for (Py_ssize_t i = 0;; ++i) {
+            const Borrowed next = item(i);
+            if (!next.get()) break;
+            if (plain && put(next.get())) continue;
             // Too large, or the batch is full.
-            const HeldRef one(Py_NewRef(item(i)));  // flush() waits
+            const HeldRef one(Py_NewRef(next.get()));  // flush() waits
             if (!flush()) return false;
             if (!(plain && put(one.get())) && !send_one(one.get())) return false;
         }
         return flush();
+    }
+
+    static Borrowed list_item(PyObject* list, Py_ssize_t i) {
+        const Section section(list);
+        return i < PyList_GET_SIZE(list) ? PyList_GET_ITEM(list, i) : nullptr;
     }
 
     // Into the batch, where it is one for it.

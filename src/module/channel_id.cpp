@@ -176,7 +176,7 @@ bool channel_argument(ModuleState& state, PyObject* arg, ChannelIdParts& parts) 
     if (!drop_in_table().try_find(parts.cid, parts.channel)) {
         parts.channel = detached([&] { return drop_in_table().find(parts.cid); });
     }
-    if (parts.channel && state.recent.get() != parts.channel.get()) state.recent = parts.channel;
+    if (kHasGil && parts.channel && state.recent.get() != parts.channel.get()) state.recent = parts.channel;
     return true;
 }
 

@@ -63,7 +63,7 @@ PyObject* destroy(PyObject* module, PyObject* args, PyObject* kwargs) {
     ChannelIdParts parts;
     if (!only_channel(module, args, kwargs, "O:channel_destroy", parts)) return nullptr;
     Leftovers left;
-    if (state_of(module)->recent.get() == parts.channel.get()) state_of(module)->recent = {};
+    if (kHasGil && state_of(module)->recent.get() == parts.channel.get()) state_of(module)->recent = {};
     if (!detached([&] { return parts.channel->destroy(&left.contents); })) {
         raise_not_found(*state_of(module), parts.cid);
         return nullptr;

@@ -62,7 +62,7 @@ AssociatedChannel* known_channel(ModuleState& state, PyObject* cid) noexcept {
     AssociatedChannel* channel = nullptr;
     if (Py_TYPE(cid) == state.channel_id_type) {
         channel = channel_of_id(cid);
-    } else if (PyLong_CheckExact(cid)) {
+    } else if (kHasGil && PyLong_CheckExact(cid)) {
         channel = state.recent.get();
         auto* const number = reinterpret_cast<PyLongObject*>(cid);
         if (channel &&

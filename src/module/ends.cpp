@@ -97,7 +97,10 @@ PyObject* end_shutdown(PyObject* self, PyObject* args, PyObject* kwargs) {
 PyObject* end_clone(PyObject* self, PyObject*) {
     if (!check_open(self_of(self))) return nullptr;
     Ref<CountedChannel> channel = handle_of(self).channel_ref();
-    channel->add(handle_of(self).direction());
+    if (!channel->mint(handle_of(self).direction())) {  // as in Encoder::attach_end()
+        raise_status(self_of(self), Status::kCancelled, nullptr);
+        return nullptr;
+    }
     return make_end(*self_of(self).state, std::move(channel), handle_of(self).direction());
 }
 

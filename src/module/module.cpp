@@ -31,26 +31,25 @@ struct Slot {
 
 Slot& slot_of(PyObject* module) noexcept { return *static_cast<Slot*>(PyModule_GetState(module)); }
 
-// The interpreter's first module: borrowed; nullptr, maybe with an exception, where it has none.
-PyObject* first_module(PyObject* shared) {
+// The interpreter's first module; empty, maybe with an exception, where it has none.
+PyRef first_module(PyObject* shared) {
     const PyRef key(PyUnicode_FromString(kFirstKey));
-    return key ? PyDict_GetItemWithError(shared, key.get()) : nullptr;
+    return key ? item_in(shared, key.get()) : PyRef{};
 }
 
 template <class Visit>
 void for_each_object(ModuleState& s, Visit visit) {
-    PyObject** const objects[] = {&s.not_shareable_error, &s.channel_closed_error, &s.item_destroyed_error,
-                                  &s.pickler_type,        &s.pickle_loads,         &s.load_attachment,
-                                  &s.channel_error,       &s.not_found_error,      &s.empty_error,
-                                  &s.full_error,          &s.not_empty_error,      &s.unbound,
-                                  &s.queue_of_ends,       &s.enter_loop,           &s.load_registered,
-                                  &s.copyreg_table,       &s.registrations};
+    PyObject** const objects[] = {
+        &s.not_shareable_error, &s.channel_closed_error, &s.item_destroyed_error, &s.pickler_type,
+        &s.pickle_loads,        &s.load_attachment,      &s.channel_error,        &s.not_found_error,
+        &s.empty_error,         &s.full_error,           &s.not_empty_error,      &s.unbound,
+        &s.queue_of_ends,       &s.enter_loop,           &s.load_registered,      &s.copyreg_table,
+        &s.registrations,       &s.drop_in_send_type,    &s.drop_in_recv_type};
     for (PyObject** object : objects) visit(*object);
     PyTypeObject** const types[] = {&s.recv_type,          &s.send_type,         &s.channel_id_type,
                                     &s.memory_type,        &s.channel_info_type, &s.stats_type,
-                                    &s.process_stats_type, &s.drop_in_send_type, &s.drop_in_recv_type,
-                                    &s.queue_type,         &s.buffer_type,       &s.async_type,
-                                    &s.reactor_type};
+                                    &s.process_stats_type, &s.queue_type,        &s.buffer_type,
+                                    &s.async_type,         &s.reactor_type};
     for (PyTypeObject** type : types) visit(*reinterpret_cast<PyObject**>(type));
 }
 
@@ -165,11 +164,11 @@ int module_exec(PyObject* module) {
     }
     Slot& slot = slot_of(module);
     slot = {};
-    PyObject* const first = first_module(shared);
+    const PyRef first = first_module(shared);
     if (first) {
-        slot.first = Py_NewRef(first);
-        slot.state = slot_of(first).state;
-        return copy_first(module, first);
+        slot.first = Py_NewRef(first.get());
+        slot.state = slot_of(first.get()).state;
+        return copy_first(module, first.get());
     }
     if (PyErr_Occurred()) return -1;
     slot.own = new (std::nothrow) ModuleState;
@@ -183,7 +182,8 @@ int module_exec(PyObject* module) {
 }
 
 PyObject* set_unbound(PyObject* module, PyObject* unbound) {
-    Py_XSETREF(state_of(module)->unbound, Py_NewRef(unbound));
+    ModuleState& state = *state_of(module);
+    state.set_shared(state.unbound, unbound);
     Py_RETURN_NONE;
 }
 
@@ -343,10 +343,10 @@ ModuleState* state_of(PyObject* module) noexcept { return slot_of(module).state;
 
 ModuleState* state_here(PyRef& module) {
     PyObject* const shared = PyInterpreterState_GetDict(PyInterpreterState_Get());
-    PyObject* const first = shared ? first_module(shared) : nullptr;
+    PyRef first = shared ? first_module(shared) : PyRef{};
     if (first) {
-        module = PyRef::borrow(first);
-        return state_of(first);
+        module = std::move(first);
+        return state_of(module.get());
     }
     if (PyErr_Occurred()) return nullptr;
     module = PyRef(PyImport_ImportModule("interpchannels._interpchannels"));

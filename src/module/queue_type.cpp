@@ -29,17 +29,19 @@ bool queue_ends(Context& context, PyObject* queue, PyRef& recv, PyRef& send) {
 }
 
 PyObject* make_queue(Context& context, PyObject* recv, PyObject* send) {
-    const auto& state = static_cast<ModuleState&>(context);
-    if (!state.queue_of_ends) {
+    auto& state = static_cast<ModuleState&>(context);
+    PyRef make = state.shared(state.queue_of_ends);
+    if (!make) {
         const PyRef imported(PyImport_ImportModule("interpchannels._queue"));  // it calls set_queue_type()
         if (!imported) return nullptr;
-        if (!state.queue_of_ends) {
+        make = state.shared(state.queue_of_ends);
+        if (!make) {
             PyErr_SetString(PyExc_ImportError,
                             "interpchannels is not imported to its end yet: it has no Queue");
             return nullptr;
         }
     }
-    return PyObject_CallFunctionObjArgs(state.queue_of_ends, recv, send, nullptr);
+    return PyObject_CallFunctionObjArgs(make.get(), recv, send, nullptr);
 }
 
 struct SharedQueue {
@@ -74,19 +76,28 @@ int share_queue(PyThreadState* tstate, PyObject* obj, XiData* data) {
     ModuleState* const state = state_here(module);
     if (!state || !queue_ends(*state, obj, recv, send)) return -1;
     const EndHandle& handle = state->end_handle(recv.get());
-    if (handle.closed() || state->end_handle(send.get()).closed()) {
+    const auto raise_closed = [&] {
         PyErr_Format(state->channel_closed_error,
                      "this Queue (channel %lld) is closed, so it cannot be shared",
                      static_cast<long long>(handle.channel().id()));
         return -1;
-    }
+    };
+    if (handle.closed() || state->end_handle(send.get()).closed()) return raise_closed();
     auto* const shared = new (std::nothrow) SharedQueue{handle.channel_ref()};
     if (!shared) {
         PyErr_NoMemory();
         return -1;
     }
-    shared->channel->add(Direction::kRecv);
-    shared->channel->add(Direction::kSend);
+    // As in Encoder::attach_end().
+    if (!shared->channel->mint(Direction::kRecv)) {
+        delete shared;
+        return raise_closed();
+    }
+    if (!shared->channel->mint(Direction::kSend)) {
+        if (shared->channel->drop(Direction::kRecv)) shared->channel->last_gone(Direction::kRecv);
+        delete shared;
+        return raise_closed();
+    }
     *data = {shared, nullptr, PyInterpreterState_GetID(PyThreadState_GetInterpreter(tstate)), new_queue,
              free_queue};
     return 0;
@@ -109,10 +120,11 @@ void add_queue_hooks(ModuleState& state) noexcept {
 }
 
 void clear_queue_type(ModuleState& state) noexcept {
-    if (!state.queue_type) return;
-    if (cpython::unregister_class(state.queue_type) < 0) PyErr_Clear();
-    Py_CLEAR(state.queue_type);
-    Py_CLEAR(state.queue_of_ends);
+    PyTypeObject* const type = replace<PyTypeObject>(state.queue_type, nullptr);
+    if (!type) return;
+    if (cpython::unregister_class(type) < 0) PyErr_Clear();
+    Py_DECREF(reinterpret_cast<PyObject*>(type));
+    state.set_shared(state.queue_of_ends, nullptr);
 }
 
 // _set_queue_type(cls, make): make(recv, send) returns a cls.
@@ -124,8 +136,9 @@ PyObject* set_queue_type(PyObject* module, PyObject* args) {
     clear_queue_type(state);  // a reloaded package registers anew
     auto* const cls = reinterpret_cast<PyTypeObject*>(type);
     if (cpython::register_class(cls, share_queue) < 0) return nullptr;
-    state.queue_type = reinterpret_cast<PyTypeObject*>(Py_NewRef(type));
-    state.queue_of_ends = Py_NewRef(make);
+    state.set_shared(state.queue_of_ends, make);
+    Py_XDECREF(reinterpret_cast<PyObject*>(
+        replace(state.queue_type, reinterpret_cast<PyTypeObject*>(Py_NewRef(type)))));
     Py_RETURN_NONE;
 }
 

@@ -93,6 +93,7 @@ void look_around(ReactorObject& self) {
 // wake(): the loop's callback.
 PyObject* reactor_wake(PyObject* object, PyObject*) {
     const PyRef keep = PyRef::borrow(object);
+    const Section section(object);
     ReactorObject& self = reactor_of(object);
     self.notifier->clear();
     wake_again(self);
@@ -213,28 +214,36 @@ std::unique_ptr<Standing> Standing::make(const Ref<CountedChannel>& channel, Out
 Standing::~Standing() {
     if (!reactor) return;
     Notifier* const notifier = reactor->notifier;
+    Section section(object_of(reactor));
     unlink(*this);
     if (reactor->waking == this) reactor->waking = nullptr;
-    Py_CLEAR(future);
-    Py_DECREF(std::exchange(reactor, nullptr));
+    PyObject* const last = std::exchange(future, nullptr);
+    section.end();
+    Py_XDECREF(last);
+    Py_DECREF(object_of(std::exchange(reactor, nullptr)));
     watch.reset();
     offer.reset();
     notifier->unref();
 }
 
 bool join_loop(ModuleState& state, Standing& standing, std::int64_t sender) {
-    if (!state.enter_loop) {
+    PyObject* enter_loop = seen(state.enter_loop);
+    if (!enter_loop) {
         const PyRef module(PyImport_ImportModule("interpchannels._async"));
-        state.enter_loop = module ? PyObject_GetAttrString(module.get(), "enter_loop") : nullptr;
-        if (!state.enter_loop) return false;
+        enter_loop = module ? PyObject_GetAttrString(module.get(), "enter_loop") : nullptr;
+        if (!enter_loop) return false;
+        enter_loop = set_once(state.enter_loop, enter_loop);
     }
-    const PyRef both(PyObject_CallNoArgs(state.enter_loop));
+    const PyRef both(PyObject_CallNoArgs(enter_loop));
     if (!both) return false;
     PyObject* reactor = nullptr;
     PyObject* future = nullptr;
     if (!PyArg_ParseTuple(both.get(), "O!O:enter_loop", state.reactor_type, &reactor, &future))
         return false;
-    Py_XSETREF(standing.future, Py_NewRef(future));
+    const Borrowed held(standing.reactor ? object_of(standing.reactor) : reactor);
+    PyRef last;  // goes after the section
+    const Section section(held.get());
+    last = PyRef(std::exchange(standing.future, Py_NewRef(future)));
     standing.again = false;
     if (standing.reactor) return true;
     standing.reactor = reinterpret_cast<ReactorObject*>(Py_NewRef(reactor));
@@ -254,7 +263,10 @@ bool join_loop(ModuleState& state, Standing& standing, std::int64_t sender) {
 
 bool leave_line(Standing& standing) {
     // First, so that wake() passes it over while this thread is detached.
-    Py_CLEAR(standing.future);
+    const Borrowed held(object_of(standing.reactor));
+    PyRef last;  // goes after the section
+    const Section section(held.get());
+    last = PyRef(std::exchange(standing.future, nullptr));
     const bool stands =
         standing.offer ? standing.offer->stands() : standing.watch && standing.watch->armed();
     if (!stands) return true;

@@ -9,8 +9,9 @@
 // which the task runs (async.cpp). So a task that is cancelled between the two has taken nothing.
 //
 // Invariants:
-//  1. The GIL protects all of it but what the engine's locks protect. The notifier's reader is whoever holds the GIL,
-//     and does not let go of it within a call of the notifier's.
+//  1. The GIL protects all of it but what the engine's locks protect; or a section of the reactor, where there is none:
+//     its waits among it, once they joined. The notifier's reader is whoever holds that, and does not let go of it within a
+//     call of the notifier's.
 //  2. A Standing lies on the C heap and counts its channel and its notifier: where its interpreter ends without
 //     having freed it, wakers find it whole.
 //  3. It leaves the channel's line, then the ready list, then it goes.
@@ -22,11 +23,13 @@
 #include "channel/offer.hpp"
 #include "channel/watch.hpp"
 #include "crossing/buffer.hpp"
+#include "interpreter/without_gil.hpp"
 #include "module/state.hpp"
 
 namespace interpchannels {
 
 struct ReactorObject;
+inline PyObject* object_of(ReactorObject* reactor) noexcept { return reinterpret_cast<PyObject*>(reactor); }
 
 struct Standing {
     // Attached. nullptr with an exception set.

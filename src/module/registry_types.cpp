@@ -43,18 +43,22 @@ int share_end(PyThreadState* tstate, PyObject* obj, XiData* data) {
     ModuleState* const state = state_here(module);
     if (!state) return -1;
     EndHandle& handle = state->end_handle(obj);
-    if (handle.closed()) {
+    const auto raise_closed = [&] {
         PyErr_Format(state->channel_closed_error,
                      "this end of channel %lld is closed, so it cannot be shared",
                      static_cast<long long>(handle.channel().id()));
         return -1;
-    }
+    };
+    if (handle.closed()) return raise_closed();
     auto* const shared = new (std::nothrow) SharedEnd{handle.channel_ref(), handle.direction()};
     if (!shared) {
         PyErr_NoMemory();
         return -1;
     }
-    shared->channel->add(shared->direction);
+    if (!shared->channel->mint(shared->direction)) {  // as in Encoder::attach_end()
+        delete shared;
+        return raise_closed();
+    }
     *data = {shared, nullptr, PyInterpreterState_GetID(PyThreadState_GetInterpreter(tstate)), new_end,
              free_end};
     return 0;
@@ -72,15 +76,16 @@ void free_id(void* data) {
     delete shared;
 }
 
-// The drop-in's end class of this interpreter, importing the module that registers it. Borrowed; nullptr
-// with an exception set.
-PyTypeObject* drop_in_end_type(ModuleState& state, int end) {
-    PyTypeObject*& type = end > 0 ? state.drop_in_send_type : state.drop_in_recv_type;
+// The drop-in's end class of this interpreter, importing the module that registers it. Empty with an exception set.
+PyRef drop_in_end_type(ModuleState& state, int end) {
+    PyObject*& slot = end > 0 ? state.drop_in_send_type : state.drop_in_recv_type;
+    PyRef type = state.shared(slot);
     // Where CPython has kept its high-level module, newest last.
     for (const char* name :
          {"interpreters.channels", "test.support.interpreters.channels", "test.support.channels"}) {
         if (type || !clear_refusal()) break;
         const PyRef imported(PyImport_ImportModule(name));
+        type = state.shared(slot);
     }
     if (type) {
         PyErr_Clear();
@@ -110,8 +115,8 @@ PyObject* new_id(XiData* data) {
     const ChannelIdParts& parts = static_cast<SharedId*>(data->data)->parts;
     if (!id || parts.end == 0 || !parts.resolve) return id.release();
     // A high-level end where that can be had, else the id.
-    PyTypeObject* const type = drop_in_end_type(*state, parts.end);
-    PyObject* const end = type ? PyObject_CallOneArg(reinterpret_cast<PyObject*>(type), id.get()) : nullptr;
+    const PyRef type = drop_in_end_type(*state, parts.end);
+    PyObject* const end = type ? PyObject_CallOneArg(type.get(), id.get()) : nullptr;
     if (end) return end;
     return clear_refusal() ? id.release() : nullptr;
 }
@@ -121,8 +126,8 @@ PyObject* new_drop_in_end(XiData* data) {
     PyRef module;
     const PyRef id(new_id_only(data, state, module));
     if (!id) return nullptr;
-    PyTypeObject* const type = drop_in_end_type(*state, static_cast<SharedId*>(data->data)->parts.end);
-    return type ? PyObject_CallOneArg(reinterpret_cast<PyObject*>(type), id.get()) : nullptr;
+    const PyRef type = drop_in_end_type(*state, static_cast<SharedId*>(data->data)->parts.end);
+    return type ? PyObject_CallOneArg(type.get(), id.get()) : nullptr;
 }
 
 int share_id_as(ModuleState& state, PyThreadState* tstate, PyObject* id, XiData* data,
@@ -159,10 +164,11 @@ int share_drop_in_end(PyThreadState* tstate, PyObject* obj, XiData* data) {
     return share_id_as(*state, tstate, id.get(), data, new_drop_in_end);
 }
 
-void clear_end_type(PyTypeObject*& type) noexcept {
+void clear_end_type(ModuleState& state, PyObject*& slot) noexcept {
+    const PyRef type = state.shared(slot);
     if (!type) return;
-    if (cpython::unregister_class(type) < 0) PyErr_Clear();
-    Py_CLEAR(type);
+    if (cpython::unregister_class(reinterpret_cast<PyTypeObject*>(type.get())) < 0) PyErr_Clear();
+    state.set_shared(slot, nullptr);
 }
 
 }  // namespace
@@ -174,8 +180,8 @@ int register_shared_types(ModuleState& state) {
 }
 
 void unregister_shared_types(ModuleState& state) noexcept {
-    clear_end_type(state.drop_in_send_type);
-    clear_end_type(state.drop_in_recv_type);
+    clear_end_type(state, state.drop_in_send_type);
+    clear_end_type(state, state.drop_in_recv_type);
     clear_queue_type(state);
     for (PyTypeObject* type : {state.channel_id_type, state.recv_type, state.send_type}) {
         if (type && cpython::unregister_class(type) < 0) PyErr_Clear();
@@ -196,17 +202,17 @@ PyObject* register_end_types(PyObject* module, PyObject* args, PyObject* kwargs)
         return nullptr;
     }
     ModuleState& state = *state_of(module);
-    clear_end_type(state.drop_in_send_type);  // a reloaded module registers anew
-    clear_end_type(state.drop_in_recv_type);
+    clear_end_type(state, state.drop_in_send_type);  // a reloaded module registers anew
+    clear_end_type(state, state.drop_in_recv_type);
     auto* const send_type = reinterpret_cast<PyTypeObject*>(send);
     auto* const recv_type = reinterpret_cast<PyTypeObject*>(recv);
     if (cpython::register_class(send_type, share_drop_in_end) < 0) return nullptr;
-    state.drop_in_send_type = reinterpret_cast<PyTypeObject*>(Py_NewRef(send));
+    state.set_shared(state.drop_in_send_type, send);
     if (cpython::register_class(recv_type, share_drop_in_end) < 0) {
-        clear_end_type(state.drop_in_send_type);
+        clear_end_type(state, state.drop_in_send_type);
         return nullptr;
     }
-    state.drop_in_recv_type = reinterpret_cast<PyTypeObject*>(Py_NewRef(recv));
+    state.set_shared(state.drop_in_recv_type, recv);
     Py_RETURN_NONE;
 }
 

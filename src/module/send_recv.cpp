@@ -284,7 +284,7 @@ PyObject* value_of(EndObject& self, Parcel& parcel) {
     ModuleState& state = *self.state;
     if (!parcel.unbound) return decode(state, parcel);
     if (parcel.unbound_op != AssociatedChannel::kUnboundError) {
-        if (state.unbound) return Py_NewRef(state.unbound);
+        if (PyRef unbound = state.shared(state.unbound)) return unbound.release();
         PyErr_SetString(PyExc_RuntimeError, "the interpchannels package is not imported");
         return nullptr;
     }

@@ -4,6 +4,7 @@
 #include "crossing/context.hpp"
 #include "interpreter/interpreter.hpp"
 #include "interpreter/python.hpp"
+#include "interpreter/without_gil.hpp"
 
 namespace interpchannels {
 
@@ -23,24 +24,43 @@ struct ModuleState : Context {
     // From the package: the object that stands for an item whose interpreter has ended.
     PyObject* unbound = nullptr;
     // From _register_end_types(): the drop-in's end classes, which live in Python.
-    PyTypeObject* drop_in_send_type = nullptr;
-    PyTypeObject* drop_in_recv_type = nullptr;
+    PyObject* drop_in_send_type = nullptr;
+    PyObject* drop_in_recv_type = nullptr;
     // From the package: makes a Queue (queue_type) of its two ends.
     PyObject* queue_of_ends = nullptr;
 
     // Draws the order in which select() looks: Steele, Lea and Flood's SplitMix64 ("Fast Splittable Pseudorandom
-    // Number Generators", OOPSLA 2014). Under the interpreter's GIL.
+    // Number Generators", OOPSLA 2014).
     std::uint64_t random = static_cast<std::uint64_t>(now());
     std::uint64_t next_random() noexcept {
-        std::uint64_t z = random += 0x9E3779B97F4A7C15ULL;
+        constexpr std::uint64_t kStep = 0x9E3779B97F4A7C15ULL;
+#ifdef Py_GIL_DISABLED
+        std::uint64_t z = __atomic_add_fetch(&random, kStep, __ATOMIC_RELAXED);  // orders nothing
+#else
+        std::uint64_t z = random += kStep;
+#endif
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
         return z ^ (z >> 31);
     }
 
     // The drop-in's channel that was looked up last by its number, since the same is meant again and again. It may have
-    // been destroyed by now.
+    // been destroyed by now. Stays empty where there is no GIL: it is the count and the lock that it saves there.
     Ref<AssociatedChannel> recent;
+
+    // The objects below that may be replaced later (a package that is reloaded leaves its own anew). Attached.
+    // A new reference, or empty.
+    PyRef shared(PyObject* const& slot) const {
+        const Section section(not_shareable_error);
+        return PyRef::borrow(slot);
+    }
+    // `now` is borrowed, or nullptr.
+    void set_shared(PyObject*& slot, PyObject* now) const {
+        Section section(not_shareable_error);
+        PyObject* const old = std::exchange(slot, Py_XNewRef(now));
+        section.end();
+        Py_XDECREF(old);
+    }
 
     bool ready = false;
 };

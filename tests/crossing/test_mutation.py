@@ -267,3 +267,47 @@ def test_objects_that_die_while_they_are_encoded():
     while len(recv): recv.recv()
     """
     )
+
+
+def test_a_dict_or_set_that_changes_and_keeps_its_size():
+    """It gives no more items than it said it has: those would be taken for what comes after it in the value."""
+    said = run_quietly(
+        """
+        import interpchannels
+
+        class Told:
+            def __init__(self, do): self.do = do
+
+        interpchannels.register(Told, lambda told: told.do(), Told)
+        recv, send = interpchannels.create()
+
+        def attempt(value):
+            try:
+                send.send([value, "after"])
+            except RuntimeError as error:
+                print(error)
+            else:
+                assert recv.recv()[1] == "after"
+
+        def change_dict():
+            del target["a"]
+            target["z"] = 3
+
+        def change_set():
+            target.discard(next(one for one in target if type(one) is int and one in seen))
+            target.add(1000)
+
+        target = {"a": 1, "b": Told(change_dict), "c": 2}
+        attempt(target)
+        for size in range(3, 20):
+            told = Told(lambda: None)
+            target = set(range(size)) | {told}
+            order = list(target)
+            seen = order[: order.index(told)]
+            told.do = change_set
+            if seen:
+                attempt(target)
+        """
+    )
+    assert said.splitlines()[0] == "dict changed size while it was being sent"
+    assert "set changed size while it was being sent" in said

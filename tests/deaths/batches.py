@@ -89,7 +89,7 @@ def batch(seed: int, first: int, count: int, plain_malloc: bool) -> tuple[dict, 
             str(count),
             str(progress),
         ]
-        env = support.child_environment(**({"PYTHONMALLOC": "malloc"} if plain_malloc else {}))
+        env = support.child_environment(**(support.PLAIN_MALLOC if plain_malloc else {}))
         with subprocess.Popen(
             command,
             env=env,

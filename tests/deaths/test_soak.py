@@ -14,7 +14,7 @@ def run(seconds, **environment):
     done = subprocess.run(
         [sys.executable, "-m", "deaths", "soak", "--seconds", str(seconds)],
         cwd=support.TESTS,
-        env=support.child_environment(PYTHONMALLOC="malloc", **environment),
+        env=support.child_environment(**support.PLAIN_MALLOC, **environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -44,8 +44,11 @@ def interrupt_when(condition):
     threading.Thread(target=watch).start()
 
 def expect_interrupt(call, condition=lambda: True):
-    interrupt_when(condition)
+    # Without a GIL the other thread may be through before its start() has returned here.
+    begun = threading.Event()
+    interrupt_when(lambda: begun.is_set() and condition())
     try:
+        begun.set()
         call()
     except KeyboardInterrupt:
         seen_at = time.monotonic()
