@@ -271,7 +271,7 @@ PyObject* Decoder::fresh_keys(const std::byte* block, std::size_t length, Py_ssi
     std::uint64_t size = 0;
     std::uint16_t length = 0;
     if (!get_size(size) || size == 0 || size > kShapeMost || !get(&length, sizeof length) ||
-        length > left()) {
+        length < size || length > left()) {
         return malformed();
     }
     const std::byte* const block = at_;

@@ -54,6 +54,17 @@ def seeds() -> dict[str, bytes]:
         layout = struct.pack("<qq", size, itemsize) + b"\0\1" + form + b"\1"
         return parcel(tag["Memory"], layout + struct.pack("<qq", shape, itemsize))
 
+    def shaped(*keys: bytes, marks: int = 0, count: int | None = None) -> bytes:
+        """Up to the values."""
+        block = b"".join(
+            bytes([len(key) | (REMEMBER if marks >> i & 1 else 0)]) + key
+            for i, key in enumerate(keys)
+        )
+        size = len(keys) if count is None else count
+        return bytes([size]) + struct.pack("<H", len(block)) + block
+
+    pair = shaped(b"ab", b"c")
+    dict_ = tag["Shaped"]
     made = {
         "constants": plain + parcel(tag["Tuple"], 5, 1, 2, 3, 4, 5),
         "ints": plain
@@ -102,7 +113,28 @@ def seeds() -> dict[str, bytes]:
         "run-longer-than-the-parcel": plain
         + parcel(tag["List"], 9, tag["Floats"], b"\11\0", one * 8),
         "dict-like-none": plain + parcel(tag["List"], 2, one, tag["DictLike"], 1, one),
+        # Three times: met, kept, and made as a copy.
+        "shaped": plain + parcel(tag["Tuple"], 3, *(dict_, pair, one, text) * 3),
+        "shaped-numbered": plain
+        + parcel(tag["Tuple"], 4, *(dict_, shaped(b"ab", b"c", marks=1), one, two) * 3)
+        + parcel(tag["Ref"], 2),
+        "shaped-to-itself": plain + parcel(dict_ | REMEMBER, pair, one, tag["Ref"], 0),
+        "shaped-alone": plain + parcel(tag["ShapedAlone"], pair, one, text),
+        "shaped-other-keys": plain
+        + parcel(tag["Tuple"], 3, *(dict_, pair, one, tag["OtherKeys"], text, two) * 3),
+        "shaped-with-frames": plain
+        + parcel(tag["Tuple"], 3, *(dict_, pair, tag["Set"], 1, one, dict_, pair, one, two) * 3),
+        "shaped-then-like": plain
+        + parcel(tag["List"], 3, dict_, pair, one, text, *(tag["DictLike"], 2, one, two) * 2),
+        "shaped-same-key-twice": plain
+        + parcel(tag["Tuple"], 3, *(dict_, shaped(b"ab", b"ab"), one, two) * 3),
+        "shaped-of-another-size": plain
+        + parcel(tag["Tuple"], 4, *(dict_, pair, one, two) * 3)
+        + parcel(dict_, shaped(b"ab", b"c", count=1), one),
+        "shaped-key-longer-than-its-block": plain + parcel(dict_, 1, b"\2\0\5a", one),
+        "shaped-more-block-than-keys": plain + parcel(dict_, shaped(b"a", b"b", count=1), one),
         # Findings.
+        "shaped-without-block": plain + parcel(dict_, 1, b"\0\0", one),
         "tuple-in-itself-in-a-set": plain
         + parcel(tag["Set"], 1, tag["Tuple"] | REMEMBER, 1, tag["Ref"], 0),
         "slice-in-itself-in-a-set": plain
