@@ -251,7 +251,7 @@ def test_to_shareable_raises(error):
     with pytest.raises(NotShareableError) as caught:
         send.send(collections.deque([Money(1)]))
     assert caught.value.__cause__ is error
-    # What stays with it until the next run: the traceback, which holds this call, and notes of pickle's (3.14 and later).
+    # What stays with it until the next run: the traceback, which holds this call, and notes of pickle's (from 3.14 on).
     error.__traceback__ = None
     error.__dict__.clear()
 

@@ -8,8 +8,8 @@ its interpreters: one of them that grew in each of the three is a leak, and fail
 that was filled, as CPython's own `regrtest -R 3:3` has it.
 
 What a test does in processes of its own is not seen; those end, and LeakSanitizer asks them (allocations.py). So a test
-that does nothing else is run once (`Watch`). A test that passes once and then fails is a failure here too, since it was
-not counted, unless ONCE_ONLY has it with the reason. The durations of `--durations` are those of all runs together.
+that does nothing else is run once (`Watch`). A test that passes once and then fails is a failure here, since it was not
+counted. The durations of `--durations` are those of all runs together.
 `test_references.py` plants leaks, and looks whether they are found.
 """
 
@@ -34,9 +34,6 @@ WARM_UPS = 3
 RUNS = 3
 WHAT = ("references", "blocks", "descriptors")
 
-# By the end of the test's name; the reason why it passes only once in a process.
-ONCE_ONLY: dict[str, str] = {}
-
 # What every test gets. They are at rest before and after it, so they are not what a test does.
 ALWAYS_THERE = {
     "counters_back",
@@ -53,7 +50,6 @@ NOT_FOR_DEBUG = ("numpy", "uvloop")
 
 _total = 0
 _leaking: list[str] = []
-_once_only: list[str] = []
 _in_processes: list[str] = []
 
 
@@ -246,9 +242,6 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
                 _leaking.append(f"{item.nodeid}: {', '.join(leaks)}")
                 reports[1].outcome = "failed"
                 reports[1].longrepr = f"leaks in each of {RUNS} runs: {', '.join(leaks)}"
-        elif any(item.nodeid.endswith(name) for name in ONCE_ONLY):
-            _once_only.append(item.nodeid)
-            reports = [_passed(item, when, 0.0) for when in ("setup", "call", "teardown")]
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -281,7 +274,7 @@ def _passed(item: pytest.Item, when: Any, duration: float) -> pytest.TestReport:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write_line(
         f"leaks: {_total} tests, {WARM_UPS} runs to warm up and {RUNS} counted each; {len(_leaking)} leak, "
-        f"{len(_once_only)} can run only once; {len(_in_processes)} more do all in processes of their own"
+        f"{len(_in_processes)} more do all in processes of their own"
     )
     for line in _leaking:
         terminalreporter.write_line(f"  {line}")

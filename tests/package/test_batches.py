@@ -52,7 +52,7 @@ def test_everything_arrives_in_order(capacity):
 
 
 ITERABLES = {
-    "list": lambda: [],
+    "list": list,
     "tuple": lambda: (1, 2),
     "range": lambda: range(5_000),
     "dict": lambda: {1: 2, 3: 4},
