@@ -16,6 +16,11 @@ ROUNDS ?= 10000
 EXITS ?= 500
 FORKS ?= 1000
 SECONDS ?= 600
+# Of `make races`; and the tests with the most threads in several interpreters.
+RACES ?= 2000
+RACES_TESTS = tests/package/test_crossbeam_channels.py tests/package/test_go_channels.py tests/package/test_worker.py \
+	tests/package/test_select.py tests/package/test_blocking.py tests/package/test_batches.py \
+	tests/crossing/test_loans.py tests/crossing/test_buffer_moves.py
 JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # The finders run once, and only for targets that need them (`make clean` must work without a Python); each says in one
@@ -28,15 +33,15 @@ VENV = $(BUILDS)/venv-$(TAG)
 BUILD = $(BUILDS)/$(TAG)-$(PRESET)
 # A sanitizer's run-time library has to come before Python itself, which isn't built with it. Under ASan Python takes
 # its memory from malloc, since a freed block of its own pools is no fault that ASan could see; and what Python leaves
-# behind at its exit isn't ours to report (make allocation-leaks asks what is).
+# behind at its exit isn't ours to report (make allocation-leaks asks what is), nor are the daemon threads that it leaves.
 PRELOAD = $(if $(filter asan,$(PRESET)),libasan.so)$(if $(filter tsan,$(PRESET)),libtsan.so)
-SANITIZED = LD_PRELOAD="$$($${CXX:-c++} -print-file-name=$(PRELOAD))" $(if $(filter asan,$(PRESET)),ASAN_OPTIONS="detect_leaks=0:suppressions='$(CURDIR)/tests/asan.supp'" PYTHONMALLOC=malloc)
+SANITIZED = LD_PRELOAD="$$($${CXX:-c++} -print-file-name=$(PRELOAD))" $(if $(filter asan,$(PRESET)),ASAN_OPTIONS="detect_leaks=0:suppressions='$(CURDIR)/tests/asan.supp'" PYTHONMALLOC=malloc) $(if $(filter tsan,$(PRESET)),TSAN_OPTIONS="suppressions='$(CURDIR)/tests/tsan.supp':history_size=7:report_thread_leaks=0")
 # Absolute, for the processes that a test starts somewhere else.
 RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),$(SANITIZED))
 CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo bench bench-peers counts deaths soak test venv engine-tests pytest leaks reference-leaks \
+.PHONY: help build demo bench bench-peers counts deaths soak races test venv engine-tests pytest leaks reference-leaks \
 	memory-leaks allocation-leaks conformance model schedule fuzz lint lint-venv format wheel clean
 
 help:  ## this list
@@ -44,8 +49,8 @@ help:  ## this list
 	@echo
 	@echo '  PYTHON=…  the CPython: a path, or a version such as 3.12 (default: the newest here)'
 	@echo '  PRESET=…  a preset of CMakePresets.json (default: release)'
-	@echo '  ARGS=…    for demo, bench, bench-peers, counts, conformance, deaths, soak, model and schedule'
-	@echo '  PYTEST_ARGS=…  for test and pytest'
+	@echo '  ARGS=…    for demo, bench, bench-peers, counts, conformance, deaths, soak, races, model and schedule'
+	@echo '  PYTEST_ARGS=…  for test, pytest and races'
 
 build:  ## the importable package, in build/<python>-<preset>/python
 	@$(CONFIGURE) >/dev/null
@@ -75,6 +80,12 @@ deaths: build  ## the long form of tests/deaths: interpreters and processes that
 
 soak: build  ## the same side by side, with signals, for SECONDS; prints rate, counts and memory every 10 s
 	@cd tests && $(RUN) PYTHONMALLOC=malloc '$(PY)' -m deaths soak --seconds $(SECONDS) $(ARGS)
+
+# What TSan reports goes to descriptor 2, which pytest would keep for itself.
+races: PRESET = tsan
+races: venv build  ## ThreadSanitizer over interpreters that send to each other and end in the middle, for RACES rounds
+	@cd tests && $(RUN) '$(PY)' -m deaths --rounds $(RACES) --scale 8 --exits 0 --forks 0 $(ARGS)
+	@$(RUN) $(VENV)/bin/python -m pytest --capture=sys -q $(or $(PYTEST_ARGS),$(RACES_TESTS))
 
 test: engine-tests pytest  ## sets up all that the tests need and runs them
 

@@ -38,6 +38,9 @@ IS_OURS = MODULE == OURS
 # The default of a hang's backstop, in seconds. Machines under load and sanitizers may raise it.
 HANG = float(os.environ.get("INTERPCHANNELS_TEST_HANG", "60"))
 
+# A debug build of CPython, where references are counted (tests/leaks/references.py): each test is run six times.
+COUNTED = hasattr(sys, "gettotalrefcount")
+
 
 def load_module(name: str = MODULE) -> Any:
     """Import the drop-in module that is under test."""

@@ -12,6 +12,8 @@ for _folder in (str(_here), str(_here.parent)):
     if _folder not in sys.path:
         sys.path.append(_folder)
 
+import crossing_functions  # noqa: E402
+
 import support  # noqa: E402
 
 hypothesis.settings.register_profile(
@@ -19,6 +21,8 @@ hypothesis.settings.register_profile(
     max_examples=int(os.environ.get("INTERPCHANNELS_EXAMPLES", "200")),
     deadline=None,  # the machine may be busy; a hang is what faulthandler_timeout is for
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    # To count what is left, a run has to be as the one before.
+    **({"derandomize": True, "database": None} if support.COUNTED else {}),
 )
 hypothesis.settings.load_profile("crossing")
 
@@ -45,8 +49,6 @@ def echo_here():
 @pytest.fixture(scope="session")
 def echo_there():
     """The same by way of another interpreter, which sends back what it received."""
-    import crossing_functions
-
     import interpchannels
 
     there_recv, there_send = interpchannels.create()
@@ -81,12 +83,13 @@ def both_echoes(echo_here, echo_there):
 def loans_back(counters_back, echo_there):
     """An interpreter takes back what it lent when it runs, and the echo's is blocked between two values.
 
-    It is blocked again when the next test begins to count.
+    It is blocked again when the next test begins to count. Where references are counted, it also lets go of its garbage
+    and of what CPython keeps for later, which grows until it is full: free lists, and names that were looked up.
     """
     import interpchannels
 
     yield
-    echo_there(None)
+    echo_there(crossing_functions.COLLECT if support.COUNTED else None)
     support.wait_until(lambda: interpchannels.stats().waiting_receivers)
 
 

@@ -1,9 +1,11 @@
 """Functions that the tests of the crossing run in other interpreters."""
 
+import gc
 import hashlib
 import sys
 
 ECHO_FAILED = "the echo failed: "
+COLLECT = "the echo collects its garbage"
 
 
 def echo(recv, send):
@@ -12,11 +14,20 @@ def echo(recv, send):
 
     while True:
         try:
-            send.send(recv.recv())
+            send.send(
+                collected(recv.recv())
+            )  # nobody holds it here while the next one is waited for
         except interpchannels.ChannelClosedError:
             return
         except Exception as exc:
             send.send(f"{ECHO_FAILED}{type(exc).__name__}: {exc}")
+
+
+def collected(value):
+    if type(value) is str and value == COLLECT:
+        getattr(sys, "_clear_internal_caches", sys._clear_type_cache)()
+        gc.collect()
+    return value
 
 
 def digest(recv, send):

@@ -792,7 +792,8 @@ def test_each_is_with_one_owner_at_any_time(capacities):
         marks += [mark_of(buffer) for buffer in buffer_functions.drain(recv)]
     assert sorted(marks) == list(range(count))
     moves = [send.stats().sent for send in sends]
-    assert all(moves) and sum(moves) > rounds / 10, moves
+    # How often they moved is up to the scheduler; on average each of them did.
+    assert all(moves) and sum(moves) > count, moves
     del calls, starts
     for recv, send in channels:
         recv.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from typing import Any
 
 
 def main(arguments: list[str]) -> int:
@@ -12,8 +13,8 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["batch"]:
         from deaths import batches
 
-        seed, first, count = map(int, arguments[1:4])
-        return batches.play(seed, first, count, arguments[4])
+        seed, first, count, scale = map(int, (*arguments[1:4], arguments[5]))
+        return batches.play(seed, first, count, arguments[4], scale)
     if arguments[:1] == ["measure"]:
         from deaths import soak
 
@@ -25,6 +26,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--first", type=int, default=0, help="the number of the first round")
     parser.add_argument("--rounds", type=int, default=10_000)
+    parser.add_argument("--scale", type=int, default=1, help="multiplies a round's items")
     parser.add_argument("--exits", type=int, default=500)
     parser.add_argument("--forks", type=int, default=1_000)
     return deaths(parser.parse_args(arguments))
@@ -51,9 +53,14 @@ def deaths(options: argparse.Namespace) -> int:
 
     say(f"{sys.version.split()[0]}  seed {options.seed}")
     faults: list[str] = []
-    for part, count in ((batches, options.rounds), (exits, options.exits), (forks, options.forks)):
+    parts: list[tuple[Any, int, dict[str, int]]] = [
+        (batches, options.rounds, {"scale": options.scale}),
+        (exits, options.exits, {}),
+        (forks, options.forks, {}),
+    ]
+    for part, count, more in parts:
         if count:
-            sums = part.run(options.seed, count, options.first, say=say)
+            sums = part.run(options.seed, count, options.first, say=say, **more)
             faults += sums["faults"]
             for key, number in sorted(sums.get("deaths", {}).items()):
                 say(f"  {key:16} {number}")

@@ -25,8 +25,11 @@ from deaths.account import SENT, Ledger
 BATCH = 60
 
 
-def play(seed: int, first: int, count: int, progress: str) -> int:
-    """Go `count` rounds in this process. Faults go to stdout; the last line is a sum, as JSON."""
+def play(seed: int, first: int, count: int, progress: str, scale: int = 1) -> int:
+    """Go `count` rounds in this process, each with `scale` times as many items.
+
+    Faults go to stdout; the last line is a sum, as JSON.
+    """
     deaths: Counter[str] = Counter()
     items = bad = 0
     ledger = Ledger(progress + ".ledger")
@@ -34,7 +37,8 @@ def play(seed: int, first: int, count: int, progress: str) -> int:
     for number in range(first, first + count):
         os.pwrite(at, b"%12d" % number, 0)
         faulthandler.dump_traceback_later(support.HANG * 1.5, exit=True)
-        one = rounds.Round(seed, number, ledger, rounds.OPERATIONS[number % len(rounds.OPERATIONS)])
+        operation = rounds.OPERATIONS[number % len(rounds.OPERATIONS)]
+        one = rounds.Round(seed, number, ledger, operation, scale=scale)
         try:
             found = one.run()
         except BaseException:
@@ -53,7 +57,7 @@ def play(seed: int, first: int, count: int, progress: str) -> int:
     return 1 if bad else 0
 
 
-def run(seed: int, count: int, first: int = 0, *, say=print) -> dict[str, object]:
+def run(seed: int, count: int, first: int = 0, *, scale: int = 1, say=print) -> dict[str, object]:
     """Go `count` rounds; say each fault at once, and return the sums and all faults."""
     deaths: Counter[str] = Counter()
     faults: list[str] = []
@@ -61,7 +65,7 @@ def run(seed: int, count: int, first: int = 0, *, say=print) -> dict[str, object
     begin = said = time.monotonic()
     while done < count:
         here = min(BATCH, count - done)
-        got, out = batch(seed, first + done, here, (first + done) // BATCH % 2 == 1)
+        got, out = batch(seed, first + done, here, scale, (first + done) // BATCH % 2 == 1)
         faults += out
         for fault in out:
             say(fault)
@@ -75,7 +79,9 @@ def run(seed: int, count: int, first: int = 0, *, say=print) -> dict[str, object
     return {"rounds": done, "items": items, "deaths": dict(deaths), "faults": faults}
 
 
-def batch(seed: int, first: int, count: int, plain_malloc: bool) -> tuple[dict, list[str]]:
+def batch(
+    seed: int, first: int, count: int, scale: int, plain_malloc: bool
+) -> tuple[dict, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         progress = Path(folder, "progress")
         progress.write_text(f"{first}")
@@ -88,6 +94,7 @@ def batch(seed: int, first: int, count: int, plain_malloc: bool) -> tuple[dict, 
             str(first),
             str(count),
             str(progress),
+            str(scale),
         ]
         env = support.child_environment(**(support.PLAIN_MALLOC if plain_malloc else {}))
         with subprocess.Popen(
@@ -115,6 +122,6 @@ def batch(seed: int, first: int, count: int, plain_malloc: bool) -> tuple[dict, 
         return sums, [
             *lines,
             f"round {number} of seed {seed} ended its process with {process.returncode}; once more: "
-            f"make deaths ARGS='--seed {seed} --first {number} --rounds 1 --exits 0 --forks 0'",
+            f"make deaths ARGS='--seed {seed} --first {number} --rounds 1 --scale {scale} --exits 0 --forks 0'",
             *err.splitlines()[-120:],
         ]
