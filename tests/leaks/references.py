@@ -61,6 +61,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
+    # Hypothesis keeps and sets the state of NumPy's generator around each example, where NumPy is loaded: 53,000
+    # references a test that NumPy does not count (NOT_FOR_DEBUG). Nobody draws from it, so it is told that it has it.
+    entropy = sys.modules.get("hypothesis.internal.entropy")
+    if entropy is not None and entropy.NP_RANDOM is None:
+        entropy.NP_RANDOM = object()
     # What is there now stays, and need not be looked at each time.
     gc.collect()
     gc.freeze()
