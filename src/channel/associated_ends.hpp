@@ -25,7 +25,7 @@ struct Association {
 
 class AssociatedChannel final : public Channel {
 public:
-    // In its table, with no ChannelID yet. Empty where memory failed.
+    // In its table, with one ChannelID, which is its maker's to make. Empty where memory failed.
     static Ref<AssociatedChannel> create(int unbound_op, int fallback) noexcept;
 
     int unbound_op() const noexcept { return unbound_op_; }
@@ -99,7 +99,8 @@ private:
     SpinLock ends_lock_;  // protects the lists and writing `released`
     Association* first_[2] = {nullptr, nullptr};
     std::atomic<Association*> recent_[2] = {nullptr, nullptr};  // the last one asked for
-    std::atomic<std::int64_t> ids_{0};
+    // The first is its maker's: whoever lists it before that has an object must not be the last.
+    std::atomic<std::int64_t> ids_{1};
     std::atomic<bool> destroyed_{false};
     std::atomic<bool> closed_by_name_{false};
     const int unbound_op_;

@@ -54,7 +54,6 @@ PyObject* create(PyObject* module, PyObject* args, PyObject* kwargs) {
     ChannelIdParts parts;
     parts.channel = detached([&] { return AssociatedChannel::create(op, fallback); });
     if (!parts.channel) return PyErr_NoMemory();
-    parts.channel->add_id();
     parts.cid = parts.channel->id();
     return make_channel_id(state, std::move(parts));  // where it fails, the channel goes with its only id
 }

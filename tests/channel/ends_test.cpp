@@ -380,8 +380,7 @@ TEST_F(Associated, ForgettingOnAChannelNobodyUsedLeavesItOpen) {
 }
 
 TEST_F(Associated, ChannelIdsAreCounted) {
-    channel_->add_id();
-    channel_->add_id();
+    channel_->add_id();  // beside its maker's
     EXPECT_FALSE(channel_->drop_id());
     EXPECT_TRUE(channel_->drop_id());
 }
