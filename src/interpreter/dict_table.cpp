@@ -3,9 +3,12 @@
 namespace interpchannels::dict_table {
 namespace {
 
-// What entries() says of a dict is what PyDict_Next says.
+// The trial has found the layout. Relaxed, as `used`.
+std::atomic<bool> found_it{false};
+
+// What laid_out() says of a dict is what PyDict_Next says.
 bool reads_alike(PyObject* dict) noexcept {
-    const Entry* const found = entries(dict, PyDict_GET_SIZE(dict));
+    const Entry* const found = laid_out(dict, PyDict_GET_SIZE(dict));
     if (!found) return false;
     PyObject* key = nullptr;
     PyObject* value = nullptr;
@@ -19,7 +22,7 @@ bool reads_alike(PyObject* dict) noexcept {
 // What a Copy stores is found there, and not in what it is a copy of. 1, 0, or -1 with an exception set.
 int writes_alike(PyObject* dict, PyObject* first_key) {
     const PyRef value(PyList_New(0));
-    Copy copy(dict, PyDict_GET_SIZE(dict));
+    Copy copy(dict, PyDict_GET_SIZE(dict), true);
     if (!value || !copy) return -1;
     if (!copy.set(0, Py_NewRef(value.get()), [=] { return first_key; })) return -1;
     const PyRef made(copy.release());
@@ -33,7 +36,6 @@ int writes_alike(PyObject* dict, PyObject* first_key) {
 int trial() {
     static std::atomic<bool> tried{false};
     if (!kKnown || tried.exchange(true)) return 0;
-    used.store(true, std::memory_order_relaxed);
     int alike = 1;
     // A table for 5 entries, and larger ones, whose indices are wider.
     for (const int size : {1, 5, 6, 300}) {
@@ -51,8 +53,13 @@ int trial() {
         }
         if (alike != 1) break;
     }
-    if (alike != 1) used.store(false, std::memory_order_relaxed);
+    found_it.store(alike == 1, std::memory_order_relaxed);
+    used.store(alike == 1, std::memory_order_relaxed);
     return alike < 0 ? -1 : 0;
+}
+
+bool use(bool on) noexcept {
+    return used.exchange(on && found_it.load(std::memory_order_relaxed), std::memory_order_relaxed);
 }
 
 }  // namespace interpchannels::dict_table

@@ -43,18 +43,23 @@ struct Table {
 inline constexpr std::uint8_t kStr = 1;
 static_assert(sizeof(Table) == 32, "CPython's layout");
 
-// Whether it may be used. Relaxed: set when the module is loaded, or by a test; either way is right at any time.
+// Whether it is used: not before trial() has ended, then until use() says otherwise. Relaxed: either way is right at any
+// time.
 inline std::atomic<bool> used{false};
 
 // The `size` entries of a dict of `size` pairs, in order; nullptr where it is no table of its own with str keys alone and
-// nothing deleted.
-inline Entry* entries(PyObject* dict, Py_ssize_t size) noexcept {
-    if (!kKnown || !used.load(std::memory_order_relaxed)) return nullptr;
+// nothing deleted. Only where the layout is known.
+inline Entry* laid_out(PyObject* dict, Py_ssize_t size) noexcept {
     auto* const self = reinterpret_cast<PyDictObject*>(dict);
     auto* const table = reinterpret_cast<Table*>(self->ma_keys);
     if (self->ma_values || table->kind != kStr || table->entries != size) return nullptr;
     return reinterpret_cast<Entry*>(reinterpret_cast<char*>(table + 1) +
                                     (std::size_t{1} << table->log2_index_bytes));
+}
+
+// The same where it is used.
+inline Entry* entries(PyObject* dict, Py_ssize_t size) noexcept {
+    return kKnown && used.load(std::memory_order_relaxed) ? laid_out(dict, size) : nullptr;
 }
 
 // The pairs of a dict in turn. pos() is as PyDict_Next has it, which goes on from there.
@@ -84,8 +89,9 @@ private:
 class Copy {
 public:
     // It tests false where there is an exception.
-    Copy(PyObject* of, Py_ssize_t size) noexcept
-        : made_(PyDict_Copy(of)), entries_(made_ ? entries(made_.get(), size) : nullptr) {}
+    Copy(PyObject* of, Py_ssize_t size,
+         bool in_place = kKnown && used.load(std::memory_order_relaxed)) noexcept
+        : made_(PyDict_Copy(of)), entries_(made_ && in_place ? laid_out(made_.get(), size) : nullptr) {}
     explicit operator bool() const noexcept { return static_cast<bool>(made_); }
     // Sets the value of the i-th key, which key() says where that is needed. Takes over the value. False with an
     // exception.
@@ -113,7 +119,10 @@ private:
     bool collected_ = false;
 };
 
-// Whether the layout is as this file has it, by trial; sets `used`. -1 with an exception set.
+// Whether the layout is as this file has it, by trial, once in a process; sets `used`. -1 with an exception set.
 int trial();
+
+// For tests. What it was. Where the trial did not find the layout it is not used, whatever is asked for.
+bool use(bool on) noexcept;
 
 }  // namespace interpchannels::dict_table

@@ -191,7 +191,7 @@ PyObject* set_unbound(PyObject* module, PyObject* unbound) {
 PyObject* use_dict_tables(PyObject*, PyObject* on) {
     const int yes = PyObject_IsTrue(on);
     if (yes < 0) return nullptr;
-    return PyBool_FromLong(dict_table::used.exchange(yes && dict_table::kKnown, std::memory_order_relaxed));
+    return PyBool_FromLong(dict_table::use(yes != 0));
 }
 
 constexpr const char* stats_doc =
