@@ -73,10 +73,6 @@ void suspend_own(Parcel& parcel, const CountedChannel& channel) noexcept {
     }
 }
 
-}  // namespace
-
-namespace {
-
 CrossingMode mode_of(const EndObject& self) noexcept {
     CrossingMode mode;
     mode.pickle = self.handle.channel().pickle();
@@ -143,8 +139,17 @@ Status send_parcel(EndObject& self, Parcel& parcel, Nanos deadline) {
 }
 
 // `size` bytes in the scratch, which own nothing.
-[[gnu::always_inline]] inline Status send_bytes(EndObject& self, const Scratch& scratch, std::size_t size,
-                                                Nanos deadline) {
+Status send_bytes(EndObject& self, const Scratch& scratch, std::size_t size, Nanos deadline) {
+    Parcel parcel;
+    parcel.data = scratch.bytes;
+    parcel.size = size;
+    const Status status = encoded(self, parcel);
+    return status == Status::kOk ? send_parcel(self, parcel, deadline) : status;
+}
+
+// The same, without a parcel where that will do.
+[[gnu::always_inline]] inline Status send_short_tree(EndObject& self, const Scratch& scratch,
+                                                     std::size_t size, Nanos deadline) {
     if (self.handle.closed()) return Status::kCancelled;
     CountedChannel& channel = self.handle.channel();
     const Status status = channel.try_send_short(scratch.bytes, static_cast<std::uint32_t>(size),
@@ -154,21 +159,21 @@ Status send_parcel(EndObject& self, Parcel& parcel, Nanos deadline) {
         detached([&] { channel.settle(); });
         return Status::kOk;
     }
-    Parcel parcel;
-    parcel.data = scratch.bytes;
-    parcel.size = size;
-    const Status again = encoded(self, parcel);
-    return again == Status::kOk ? send_parcel(self, parcel, deadline) : again;
+    return send_bytes(self, scratch, size, deadline);
 }
 
-// What send_short() did not do. Mostly a tree; the short one of plain values is sent without a parcel, too. The encoder
-// holds references, so it is gone before anybody waits.
+// What send_short() did not do: a small value that has to wait, or what is no small value; mostly that is a tree. The
+// encoder holds references, so it is gone before anybody waits.
 Status send_object(EndObject& self, PyObject* obj, Nanos deadline) {
     Scratch scratch;
-    std::size_t size = is_tree(obj) ? 0 : put_small<false>(obj, scratch.bytes);  // it would have to wait
+    if (!is_tree(obj)) {
+        const std::size_t small = put_small<false>(obj, scratch.bytes);
+        if (small != 0) return send_bytes(self, scratch, small, deadline);
+    }
+    std::size_t size = 0;
     bool registry_failed = false;
     std::optional<Outgoing> out;
-    if (size == 0) {
+    {
         Encoder encoder(*self.state, mode_of(self), scratch);
         const Encoder::Result result = encoder.run(obj);
         if (result == Encoder::Result::kError) return Status::kInterrupted;
@@ -180,7 +185,7 @@ Status send_object(EndObject& self, PyObject* obj, Nanos deadline) {
     }
     if (out) return send_encoded(self, *out, deadline);
     if (size == 0) return send_foreign(self, obj, registry_failed, scratch, deadline);
-    return send_bytes(self, scratch, size, deadline);
+    return send_short_tree(self, scratch, size, deadline);
 }
 
 }  // namespace
