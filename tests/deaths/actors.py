@@ -97,7 +97,8 @@ def is_whole(part, item, stamp):
     if isinstance(part, ValueError):
         return part.args == (item, stamp)
     if isinstance(part, channels.RecvChannel | channels.SendChannel):
-        return not part.closed
+        # The end of this interpreter closes its handles, those that have just come as well; this flag is set before.
+        return not part.closed or threading._SHUTTING_DOWN
     data = bytes(part)
     return data == stamp * (len(data) // 8)
 
