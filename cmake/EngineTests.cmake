@@ -17,11 +17,20 @@ function(interpchannels_add_engine_tests name engine prefix)
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${prefix}" PROPERTIES TIMEOUT 300)
 endfunction()
 
+# What is made at first use hangs the child of a fork that falls into it, so the engine makes nothing so.
+function(interpchannels_add_first_use_test engine prefix)
+    add_test(NAME "${prefix}NothingIsMadeAtFirstUse"
+             COMMAND ${CMAKE_COMMAND} -D NM=${CMAKE_NM} -D LIBRARY=$<TARGET_FILE:${engine}>
+                     -P ${PROJECT_SOURCE_DIR}/cmake/nothing_at_first_use.cmake)
+endfunction()
+
 interpchannels_add_engine_tests(engine_tests interpchannels_engine "")
+interpchannels_add_first_use_test(interpchannels_engine "")
 
 if(INTERPCHANNELS_PORTABLE_PARK)
     # The same tests against the waiting back end that other systems get; here, so that it can't rot on Linux.
     interpchannels_add_engine(interpchannels_engine_portable)
     target_compile_definitions(interpchannels_engine_portable PUBLIC INTERPCHANNELS_PORTABLE_PARK=1)
     interpchannels_add_engine_tests(engine_tests_portable interpchannels_engine_portable "portable: ")
+    interpchannels_add_first_use_test(interpchannels_engine_portable "portable: ")
 endif()

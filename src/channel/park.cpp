@@ -66,18 +66,17 @@ struct alignas(64) Bucket {
 constexpr std::size_t kBuckets = 64;
 alignas(Bucket) unsigned char storage[sizeof(Bucket) * kBuckets];
 
-Bucket* buckets() noexcept {
-    static Bucket* made = [] {
-        auto* first = reinterpret_cast<Bucket*>(storage);
-        for (std::size_t i = 0; i < kBuckets; ++i) new (first + i) Bucket;
-        return first;
-    }();
-    return made;
-}
+// Made when the library is loaded and not at first use: a fork in the midst of somebody's first use would leave the child
+// a static object that is for ever about to be made, and whoever asks for it would wait for that.
+Bucket* const buckets = [] {
+    auto* first = reinterpret_cast<Bucket*>(storage);
+    for (std::size_t i = 0; i < kBuckets; ++i) new (first + i) Bucket;
+    return first;
+}();
 
 Bucket& bucket_of(const void* address) noexcept {
     const auto bits = reinterpret_cast<std::uintptr_t>(address) >> 4;
-    return buckets()[(bits ^ (bits >> 8)) % kBuckets];
+    return buckets[(bits ^ (bits >> 8)) % kBuckets];
 }
 
 }  // namespace
@@ -106,8 +105,7 @@ void unpark(const void* address) noexcept {
 
 void park_after_fork_in_child() noexcept {
     // Another thread may have held a bucket's mutex at the fork: start anew in place.
-    auto* first = buckets();
-    for (std::size_t i = 0; i < kBuckets; ++i) new (first + i) Bucket;
+    for (std::size_t i = 0; i < kBuckets; ++i) new (buckets + i) Bucket;
 }
 
 }  // namespace interpchannels

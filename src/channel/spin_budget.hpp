@@ -25,10 +25,7 @@ public:
     static constexpr std::uint32_t kStepNanos = kMinNanos / 16;
     static constexpr Nanos kAloneNanos = 4'000;  // then whoever else wants the core may have it
 
-    static bool useful() noexcept {
-        static const bool several = std::thread::hardware_concurrency() > 1;
-        return several;
-    }
+    static bool useful() noexcept { return kSeveralCores; }
 
     // Spins until ready() or the budget or `deadline` is used up. True where ready() was.
     template <class Ready>
@@ -64,6 +61,9 @@ public:
     std::uint32_t nanos() const noexcept { return nanos_.load(std::memory_order_relaxed); }
 
 private:
+    // Found out when the library is loaded: at first use, a fork could fall into it (park.cpp has the same).
+    inline static const bool kSeveralCores = std::thread::hardware_concurrency() > 1;
+
     // Halved down to the least; then, where a peer thinks for long each time, to nothing by and by.
     static std::uint32_t less(std::uint32_t had) noexcept {
         if (had > kMinNanos) return std::max(had / 2, kMinNanos);

@@ -3,7 +3,7 @@
 // held across the fork, so that they are whole.
 #include "channel/tables.hpp"
 
-#include <new>
+#include <type_traits>
 
 #include "channel/associated_ends.hpp"
 #include "channel/counted_ends.hpp"
@@ -16,12 +16,10 @@
 namespace interpchannels {
 namespace {
 
-template <class T>
-T& immortal() noexcept {
-    alignas(T) static unsigned char storage[sizeof(T)];
-    static T* const made = new (storage) T;
-    return *made;
-}
+// Whole from the start, and nothing to destroy: channels may outlive every static object.
+constinit Table<CountedChannel> package;
+constinit Table<AssociatedChannel> drop_in;
+static_assert(std::is_trivially_destructible_v<Table<CountedChannel>>);
 
 #ifdef INTERPCHANNELS_HAS_FORK
 void before_fork() {
@@ -40,20 +38,18 @@ void after_fork_in_child() {
     package_table().abandon_all_in_child();
     after_fork_in_parent();
 }
+
+// When the library is loaded, as all that is made once: a fork can't fall into it.
+const bool registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+#else
+const bool registered = true;
 #endif
 
 }  // namespace
 
-Table<CountedChannel>& package_table() noexcept { return immortal<Table<CountedChannel>>(); }
-Table<AssociatedChannel>& drop_in_table() noexcept { return immortal<Table<AssociatedChannel>>(); }
+Table<CountedChannel>& package_table() noexcept { return package; }
+Table<AssociatedChannel>& drop_in_table() noexcept { return drop_in; }
 
-bool register_fork_handlers() noexcept {
-#ifdef INTERPCHANNELS_HAS_FORK
-    static const bool done = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
-    return done;
-#else
-    return true;
-#endif
-}
+bool fork_handlers_registered() noexcept { return registered; }
 
 }  // namespace interpchannels

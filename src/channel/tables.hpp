@@ -8,12 +8,12 @@ namespace interpchannels {
 class CountedChannel;
 class AssociatedChannel;
 
-// Made on first use and never destroyed: channels may outlive every static object.
+// Whole when the library is loaded and never destroyed: channels may outlive every static object.
 Table<CountedChannel>& package_table() noexcept;
 Table<AssociatedChannel>& drop_in_table() noexcept;
 
-// Around a fork: in the child every channel of the parent is closed, cleanly. Idempotent; false where the
-// system refused (memory).
-bool register_fork_handlers() noexcept;
+// In the child of a fork every channel of the parent is closed, cleanly: handlers see to it, registered when the library
+// is loaded. False where the system refused (memory).
+bool fork_handlers_registered() noexcept;
 
 }  // namespace interpchannels

@@ -27,12 +27,10 @@ void after_fork_in_child() {
     Interpreter::forget_blocked_in_child();
     registry_lock.unlock();
 }
-bool register_own_fork_handlers() noexcept {
-    static const bool done = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
-    return done;
-}
+// When the library is loaded, as the engine's (tables.cpp).
+const bool registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 #else
-bool register_own_fork_handlers() noexcept { return true; }
+const bool registered = true;
 #endif
 
 Owned* ended_mark() noexcept {
@@ -89,7 +87,7 @@ Interpreter* Interpreter::current() {
         PyErr_NoMemory();
         return nullptr;
     }
-    if (!register_fork_handlers() || !register_own_fork_handlers()) {
+    if (!fork_handlers_registered() || !registered) {
         delete made;
         PyErr_NoMemory();
         return nullptr;

@@ -84,13 +84,8 @@ int expect_new_one_works() {
     return 0;
 }
 
-TEST(Fork, HandlersRegisterOnce) {
-    EXPECT_TRUE(register_fork_handlers());
-    EXPECT_TRUE(register_fork_handlers());
-}
-
 TEST(Fork, AtRestTheChildFindsEverythingClosed) {
-    ASSERT_TRUE(register_fork_handlers());
+    ASSERT_TRUE(fork_handlers_registered());
     Attachments attachments;
     auto package = CountedChannel::create(2, 0, true);
     auto drop_in = AssociatedChannel::create(3, 1);
@@ -115,7 +110,7 @@ TEST(Fork, AtRestTheChildFindsEverythingClosed) {
 }
 
 TEST(Fork, WithBlockedCallsTheChildForgetsThem) {
-    ASSERT_TRUE(register_fork_handlers());
+    ASSERT_TRUE(fork_handlers_registered());
     const auto empty = CountedChannel::create(kUnbounded, 0, true);
     const auto full = CountedChannel::create(1, 0, true);
     const auto rendezvous = CountedChannel::create(0, 0, true);
@@ -147,7 +142,7 @@ TEST(Fork, WithBlockedCallsTheChildForgetsThem) {
 
 // The forking thread's own interrupted send (a signal handler that forks) goes on into nothing.
 TEST(Fork, AnInterruptedOfferOfTheForkingThreadEnds) {
-    ASSERT_TRUE(register_fork_handlers());
+    ASSERT_TRUE(fork_handlers_registered());
     const auto channel = CountedChannel::create(0, 0, true);
     BlockedSend ahead(*channel, 1, true);
     await_senders(*channel, 1);
@@ -167,7 +162,7 @@ TEST(Fork, AnInterruptedOfferOfTheForkingThreadEnds) {
 
 // Somebody is inside the lists of ends at the fork.
 TEST(Fork, TheListsOfEndsAreUsableInTheChild) {
-    ASSERT_TRUE(register_fork_handlers());
+    ASSERT_TRUE(fork_handlers_registered());
     auto channel = AssociatedChannel::create(3, 1);
     Association* association = nullptr;
     ASSERT_EQ(channel->associate(1, Direction::kSend, association), Status::kOk);
@@ -198,7 +193,7 @@ TEST(Fork, TheListsOfEndsAreUsableInTheChild) {
 }
 
 TEST(Fork, InTheMidstOfTraffic) {
-    ASSERT_TRUE(register_fork_handlers());
+    ASSERT_TRUE(fork_handlers_registered());
     const auto unbounded = CountedChannel::create(kUnbounded, 0, true);
     const auto bounded = CountedChannel::create(2, 0, true);
     const auto rendezvous = CountedChannel::create(0, 0, true);

@@ -619,7 +619,7 @@ TEST_P(Loops, TheLastOneInLineIsNotForgotten) {
 
 // What waits without a thread lives on in the child as memory alone: given up there, it touches nothing.
 TEST(WatchesAndForks, TheChildGivesThemUpInPeace) {
-    ASSERT_TRUE(register_fork_handlers());
+    ASSERT_TRUE(fork_handlers_registered());
     const auto empty = CountedChannel::create(kUnbounded, 0, true);
     const auto full = CountedChannel::create(0, 0, true);
     OwnNotifier notifier;
