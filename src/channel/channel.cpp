@@ -62,7 +62,7 @@ bool Channel::append_locked(Parcel& parcel, std::int64_t sender) noexcept {
 
 // Both locks, capacity 0: to the receiver that has waited longest, of those who can be handed something.
 bool Channel::hand_over_locked(Parcel& parcel, std::int64_t sender, WakeList& wakes) noexcept {
-    for (Link *link = receivers_.front(), *next = nullptr; link; link = next) {
+    for (Link *link = queue_.receivers.front(), *next = nullptr; link; link = next) {
         next = link->next;
         auto& receiver = static_cast<Receiver&>(*link);
         if (!receiver.out) continue;
@@ -73,8 +73,7 @@ bool Channel::hand_over_locked(Parcel& parcel, std::int64_t sender, WakeList& wa
         deliver(parcel, *receiver.out, *receiver.scratch);
         // One writer at a time (both locks): plain additions.
         direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        direct_bytes_.store(direct_bytes_.load(std::memory_order_relaxed) + bytes,
-                            std::memory_order_relaxed);
+        queue_.count_direct(bytes);
         wakes.add(*receiver.who);
         receiver.delivered.store(true, std::memory_order_release);  // pairs with the acquire in recv()
         return true;
@@ -152,7 +151,7 @@ Status Channel::try_send_batch(Batch& batch, std::int64_t sender, std::uint64_t&
 // recv_lock. True where somebody was woken who promises to look; false where nobody is left, or the wakes are full.
 // At capacity 0 those who can be handed something need not look.
 bool Channel::wake_one_locked(WakeList& wakes) noexcept {
-    for (Link *link = receivers_.front(), *next = nullptr; link && !wakes.full(); link = next) {
+    for (Link *link = queue_.receivers.front(), *next = nullptr; link && !wakes.full(); link = next) {
         next = link->next;
         auto& receiver = static_cast<Receiver&>(*link);
         if (capacity_ == 0 && receiver.out) continue;
@@ -191,7 +190,7 @@ void Channel::tell_receivers(std::uint64_t count) noexcept {
 void Channel::link_locked(Receiver& receiver) noexcept {
     receiver.linked = true;
     if (abandoned()) return;
-    receivers_.insert(receiver);
+    queue_.receivers.insert(receiver);
     // Relaxed: one writer (recv_lock); what orders it for its readers is in channel.hpp, invariant 2. So for all four.
     receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
@@ -200,21 +199,21 @@ void Channel::link_locked(Offer& offer) noexcept {
     offer.position_ = queue_.published();
     offer.linked = true;
     if (abandoned()) return;
-    offers_.insert(offer);
+    queue_.offers.insert(offer);
     offers_count_.store(offers_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 void Channel::unlink_locked(Receiver& receiver) noexcept {
     receiver.linked = false;
     if (abandoned()) return;
-    receivers_.remove(receiver);
+    queue_.receivers.remove(receiver);
     receivers_count_.store(receivers_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
 void Channel::unlink_locked(Offer& offer) noexcept {
     offer.linked = false;
     if (abandoned()) return;
-    offers_.remove(offer);
+    queue_.offers.remove(offer);
     offers_count_.store(offers_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
@@ -223,14 +222,14 @@ void Channel::unlink_locked(Offer& offer) noexcept {
 // Both locks: the front offer is its receiver's. False where it leaves the line and is nobody's, since its
 // select has chosen another.
 bool Channel::take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) noexcept {
-    auto& offer = static_cast<Offer&>(*offers_.front());
+    auto& offer = static_cast<Offer&>(*queue_.offers.front());
     unlink_locked(offer);
     if (!offer.claim()) return false;
     note_sender(offer.sender_);
     const std::uint64_t bytes = offer.parcel_.size + offer.parcel_.attached;
     deliver(offer.parcel_, out, scratch);
     direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    direct_bytes_.store(direct_bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    queue_.count_direct(bytes);
     wakes.add(*offer.who);
     offer.sent_.store(true, std::memory_order_release);  // pairs with the acquire in Offer::wait()
     return true;
@@ -241,8 +240,8 @@ bool Channel::take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) 
 // memory fails the offer stands, and is taken from its sender's memory when its turn comes.
 int Channel::promote_locked(WakeList& wakes) noexcept {
     int moved_in = 0;
-    while (!offers_.empty() && offers_stand() && !wakes.full() && has_place_locked()) {
-        auto& offer = static_cast<Offer&>(*offers_.front());
+    while (!queue_.offers.empty() && offers_stand() && !wakes.full() && has_place_locked()) {
+        auto& offer = static_cast<Offer&>(*queue_.offers.front());
         if (offer.until_taken_) break;
         if (!offer.claim()) {  // its select has chosen another
             unlink_locked(offer);
@@ -269,7 +268,7 @@ Status Channel::recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes, int&
     const std::uint32_t bits = bits_.load(std::memory_order_acquire);
     if (bits & kClosedNow) return Status::kClosed;
     if (capacity_ == 0) {
-        while (!offers_.empty() && offers_stand()) {
+        while (!queue_.offers.empty() && offers_stand()) {
             if (take_offer_locked(out, scratch, wakes)) return Status::kOk;
         }
         return (bits & kSendsClosed) ? Status::kClosed : Status::kWouldBlock;
@@ -289,7 +288,7 @@ Status Channel::recv_locked(Parcel& out, Scratch& scratch, WakeList& wakes, int&
         bool took = false;
         for (;;) {
             const bool empty = !queue_.has_next();
-            const auto* first = offers_stand() ? static_cast<const Offer*>(offers_.front()) : nullptr;
+            const auto* first = offers_stand() ? static_cast<const Offer*>(queue_.offers.front()) : nullptr;
             // Where there is a capacity nothing is published past a standing offer, but by those before it
             // in line (which positions don't tell): its turn comes when the queue is empty.
             if (first &&
@@ -508,7 +507,7 @@ void Channel::close_now(Queue::Contents* left) noexcept {
         dropped = queue_.live();
         contents = queue_.detach_all();
     }
-    tally_.add_dropped(dropped);
+    queue_.tally.add_dropped(queue_, dropped);
     wake_all();
     if (left) {
         *left = contents;
@@ -521,7 +520,7 @@ bool Channel::close_if_empty() noexcept {
     {
         SpinGuard receive(queue_.recv_lock);
         SpinGuard send(queue_.send_lock);
-        if (queue_.live() != 0 || !offers_.empty()) return false;
+        if (queue_.live() != 0 || !queue_.offers.empty()) return false;
         const std::uint32_t bits = bits_.load(std::memory_order_relaxed);
         bits_.store(bits | kSendsClosed | kClosedNow, std::memory_order_release);  // as in close_sends()
     }
@@ -531,7 +530,7 @@ bool Channel::close_if_empty() noexcept {
 
 // recv_lock. As mark_wave(), and a watch leaves the line: told, it is linked nowhere (watch.hpp).
 void Channel::mark_receivers(std::uint64_t wave, WakeList& wakes) noexcept {
-    for (Link *link = receivers_.front(), *next = nullptr; link && !wakes.full(); link = next) {
+    for (Link *link = queue_.receivers.front(), *next = nullptr; link && !wakes.full(); link = next) {
         next = link->next;
         auto& receiver = static_cast<Receiver&>(*link);
         if (receiver.wave >= wave) continue;
@@ -549,7 +548,7 @@ void Channel::wake_all() noexcept {
         WakeList wakes;
         {
             SpinGuard guard(queue_.recv_lock);
-            if (wave == 0) wave = receivers_.begin_wave();
+            if (wave == 0) wave = queue_.receivers.begin_wave();
             mark_receivers(wave, wakes);
         }
         more = wakes.full();
@@ -560,8 +559,8 @@ void Channel::wake_all() noexcept {
         WakeList wakes;
         {
             SpinGuard guard(queue_.send_lock);
-            if (wave == 0) wave = offers_.begin_wave();
-            mark_wave(offers_, wave, wakes);
+            if (wave == 0) wave = queue_.offers.begin_wave();
+            mark_wave(queue_.offers, wave, wakes);
         }
         more = wakes.full();
         wakes.deliver();
@@ -585,7 +584,7 @@ ChannelStats Channel::stats() const noexcept {
     s.queued = queue_.live();
     s.sent = queue_.published() + direct;
     s.received = s.sent - s.queued;
-    s.bytes = queue_.bytes_sent() + direct_bytes_.load(std::memory_order_relaxed);
+    s.bytes = queue_.bytes_sent();
     s.queued_bytes = queue_.bytes_queued();
     s.waiting_senders = offers_count_.load(std::memory_order_relaxed);
     s.waiting_receivers = receivers_count_.load(std::memory_order_relaxed);
@@ -608,9 +607,9 @@ void Channel::abandon_in_child() noexcept {
     queue_.abandon();
     queue_.send_lock.unlock();
     queue_.recv_lock.unlock();
-    receivers_.clear_after_fork();
-    offers_.clear_after_fork();
-    tally_.abandon_in_child();
+    queue_.receivers.clear_after_fork();
+    queue_.offers.clear_after_fork();
+    queue_.tally.abandon_in_child(queue_);
     receivers_count_.store(0, std::memory_order_seq_cst);
     offers_count_.store(0, std::memory_order_seq_cst);
 }

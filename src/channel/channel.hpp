@@ -147,7 +147,9 @@ public:
     ChannelStats stats() const noexcept;
 
     // Which items are done with (see tally.hpp). What a close drops is.
-    Tally& tally() noexcept { return tally_; }
+    bool add_done() noexcept { return queue_.tally.add_done(queue_); }
+    std::uint64_t unfinished() noexcept { return queue_.tally.unfinished(queue_); }
+    Status wait_until_done(const WaitFor& wait) noexcept { return queue_.tally.wait(queue_, wait); }
 
     // The interpreter ended: its items become unbound, or are removed where their op is `remove_op`.
     void clear_sender(std::int64_t interp, std::uint8_t remove_op) noexcept;
@@ -222,12 +224,8 @@ private:
     std::atomic<std::uint64_t> direct_{
         0};  // items that went straight from sender to receiver; written under both locks
 
-    Queue queue_;
-
-    LinkList offers_;                             // send_lock
-    LinkList receivers_;                          // recv_lock
-    std::atomic<std::uint64_t> direct_bytes_{0};  // as direct_
-    Tally tally_{queue_};
+    // Its last line has room for what a kind of channel has besides.
+    [[no_unique_address]] Queue queue_;
 };
 
 inline void Channel::note_sender(std::int64_t sender) noexcept {

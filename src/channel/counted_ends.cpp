@@ -1,17 +1,31 @@
 #include "channel/counted_ends.hpp"
 
-#include <new>
-
 #include "channel/tables.hpp"
 
 namespace interpchannels {
 
+namespace {
+
+constinit Slabs slabs(sizeof(CountedChannel));
+
+}  // namespace
+
+Slabs& CountedChannel::memory() noexcept { return slabs; }
+
 Ref<CountedChannel> CountedChannel::create(std::int64_t capacity, std::uint8_t unbound_op,
                                            bool pickle) noexcept {
-    auto channel =
-        Ref<CountedChannel>::adopt(new (std::nothrow) CountedChannel(capacity, unbound_op, pickle));
-    if (channel && !package_table().add(*channel)) return {};
+    const Slabs::Block block = slabs.take();
+    if (!block.memory) return {};
+    auto channel = Ref<CountedChannel>::adopt(new (block.memory)
+                                                  CountedChannel(block.slab, capacity, unbound_op, pickle));
+    if (!package_table().add(*channel)) return {};
     return channel;
+}
+
+void CountedChannel::operator delete(CountedChannel* channel, std::destroying_delete_t) noexcept {
+    Slabs::Slab* const slab = channel->slab_;
+    channel->~CountedChannel();
+    slabs.give_back({channel, slab});
 }
 
 CountedChannel::~CountedChannel() { package_table().remove(*this); }

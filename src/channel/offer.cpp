@@ -34,8 +34,8 @@ Status Offer::look_locked(WakeList& wakes) noexcept {
         }
     } else if (!until_taken_) {
         // An unbounded channel has a place behind any offer: the order is by position there.
-        const bool first =
-            c.capacity_ == kUnbounded || (linked ? c.offers_.front() == this : c.offers_.empty());
+        const bool first = c.capacity_ == kUnbounded ||
+                           (linked ? c.queue_.offers.front() == this : c.queue_.offers.empty());
         if (first && c.has_place_locked()) {
             if (!c.append_locked(parcel_, sender_)) {
                 if (linked) c.unlink_locked(*this);

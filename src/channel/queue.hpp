@@ -22,8 +22,11 @@
 #include <cstdint>
 
 #include "channel/batch.hpp"
+#include "channel/kept_memory.hpp"
 #include "channel/parcel.hpp"
 #include "channel/spin_lock.hpp"
+#include "channel/tally.hpp"
+#include "channel/waiter.hpp"
 
 namespace interpchannels {
 
@@ -80,10 +83,18 @@ public:
     Contents detach_all() noexcept;
     static void release(const Contents& contents) noexcept;
 
-    // Receive lock. It is used up, and its memory is more than a channel needs that never holds much. Relaxed: a hint;
-    // but a receiver that is close behind a sender must not be after its lock for nothing.
+    // Both locks. An item of so many bytes went from a sender to a receiver and was never in here.
+    void count_direct(std::uint64_t bytes) noexcept {
+        attached_in_.store(attached_in_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+        attached_out_.store(attached_out_.load(std::memory_order_relaxed) + bytes,
+                            std::memory_order_relaxed);
+    }
+
+    // Receive lock. It is used up, and its memory is more than it needs: a segment that a backlog has made large, or any
+    // where there were few items so far. Relaxed: a hint; but a receiver that is close behind a sender must not be after
+    // its lock for nothing.
     [[gnu::always_inline]] bool oversized() const noexcept {
-        return passed_ == published_seen_ && head_ && head_is_large() &&
+        return passed_ == published_seen_ && head_ && (head_is_large() || passed_ < kFewItems) &&
                passed_ == published_.load(std::memory_order_relaxed);
     }
     // Both locks. Its memory, where nothing is queued, to be released after unlocking.
@@ -156,41 +167,51 @@ private:
     void retire(Segment* segment) noexcept;
     static void drop(Header* header, Attachment*& dropped) noexcept;
 
-public:
-    // The channel's two locks, each on the line of what it protects. What one side writes for each item and the other
-    // reads while it waits is on a line of its own: who waits would else take the line away from whom it waits for.
-    // When both locks are needed, the receive lock comes first. While one is held: no Python code, no wait, no wake-up,
-    // no release of a parcel.
+    // --- The layout: four lines, of which the last has room for its channel's own (pinned in counted_ends.hpp) ---
     //
-    // send_lock: the producer's side, the channel's standing offers, and its states' transitions.
-    alignas(64) SpinLock send_lock;
-
-private:
-    Segment* tail_ = nullptr;
-    std::uint32_t tail_offset_ = 0;
-    std::uint64_t gone_seen_ = 0;  // the producer's copy of gone_, refreshed when there seems no place
-    std::atomic<std::uint64_t> bytes_in_{0};     // in segments or on the heap
-    std::atomic<std::uint64_t> attached_in_{0};  // a statistic
-
-    alignas(64) std::atomic<std::uint64_t> published_{0};
-    // Touched once a segment.
-    std::atomic<Segment*> spare_{nullptr};
-    std::atomic<Segment*> first_{nullptr};  // where the consumer starts, after nothing
-
-public:
-    // recv_lock: the consumer's side, and the channel's waiting receivers.
-    alignas(64) SpinLock recv_lock;
-
-private:
-    Segment* head_ = nullptr;
-    std::uint32_t head_offset_ = 0;
-    bool abandoned_ = false;
-    std::uint64_t passed_ = 0;          // records taken or passed over
-    std::uint64_t published_seen_ = 0;  // the consumer's copy of published_, refreshed when used up
+    // Each of the channel's two locks is on the line of what it protects. What one side writes for each item and the other
+    // reads while it waits is on a line of its own: who waits would else take the line away from whom it waits for. The
+    // lists and the tally, which are touched when somebody blocks, fill up what is free. When both locks are needed, the
+    // receive lock comes first. While one is held: no Python code, no wait, no wake-up, no release of a parcel.
 
     alignas(64) std::atomic<std::uint64_t> gone_{0};
     std::atomic<std::uint64_t> bytes_out_{0};
     std::atomic<std::uint64_t> attached_out_{0};  // a statistic
+
+public:
+    Tally tally;  // which items are done with; has a lock of its own
+
+    // send_lock: the producer's side, the channel's standing offers, and its states' transitions.
+    alignas(64) SpinLock send_lock;
+
+private:
+    std::uint32_t tail_offset_ = 0;
+    Segment* tail_ = nullptr;
+    std::uint64_t gone_seen_ = 0;  // the producer's copy of gone_, refreshed when there seems no place
+    std::atomic<std::uint64_t> bytes_in_{0};     // in segments or on the heap
+    std::atomic<std::uint64_t> attached_in_{0};  // a statistic
+
+public:
+    LinkList offers;  // send_lock
+
+    // recv_lock: the consumer's side, and the channel's waiting receivers.
+    alignas(64) SpinLock recv_lock;
+
+private:
+    bool abandoned_ = false;
+    std::uint32_t head_offset_ = 0;
+    Segment* head_ = nullptr;
+    std::uint64_t passed_ = 0;          // records taken or passed over
+    std::uint64_t published_seen_ = 0;  // the consumer's copy of published_, refreshed when used up
+
+public:
+    LinkList receivers;  // recv_lock
+
+private:
+    alignas(64) std::atomic<std::uint64_t> published_{0};
+    // Touched once a segment.
+    std::atomic<Segment*> spare_{nullptr};
+    std::atomic<Segment*> first_{nullptr};  // where the consumer starts, after nothing
 };
 
 [[gnu::always_inline]] inline bool Queue::append_short(const std::byte* data, std::uint32_t size,

@@ -25,9 +25,11 @@ static_assert(std::is_trivially_destructible_v<Table<CountedChannel>>);
 void before_fork() {
     package_table().lock_for_fork();
     drop_in_table().lock_for_fork();
+    CountedChannel::memory().lock_for_fork();
 }
 
 void after_fork_in_parent() {
+    CountedChannel::memory().unlock_after_fork();
     drop_in_table().unlock_after_fork();
     package_table().unlock_after_fork();
 }

@@ -3,35 +3,38 @@
 #include <algorithm>
 
 #include "channel/blocked.hpp"
+#include "channel/queue.hpp"
 
 namespace interpchannels {
 
-bool Tally::add_done() noexcept {
+bool Tally::all_done_locked(const Queue& queue) const noexcept { return done_ == queue.published(); }
+
+bool Tally::add_done(const Queue& queue) noexcept {
     bool all = false;
     {
         SpinGuard guard(lock_);
-        if (all_done_locked()) return false;
+        if (all_done_locked(queue)) return false;
         ++done_;
-        all = all_done_locked();
+        all = all_done_locked(queue);
     }
     if (all) wake_all();
     return true;
 }
 
-void Tally::add_dropped(std::uint64_t count) noexcept {
+void Tally::add_dropped(const Queue& queue, std::uint64_t count) noexcept {
     bool all = false;
     {
         SpinGuard guard(lock_);
         // Fewer, where items that were still queued were called done.
-        done_ += std::min(count, queue_.published() - done_);
-        all = all_done_locked();
+        done_ += std::min(count, queue.published() - done_);
+        all = all_done_locked(queue);
     }
     if (all) wake_all();
 }
 
-std::uint64_t Tally::unfinished() noexcept {
+std::uint64_t Tally::unfinished(const Queue& queue) noexcept {
     SpinGuard guard(lock_);
-    return queue_.published() - done_;
+    return queue.published() - done_;
 }
 
 // In one wave (waiter.hpp). Holding no lock.
@@ -49,7 +52,7 @@ void Tally::wake_all() noexcept {
     }
 }
 
-Status Tally::wait(const WaitFor& wait) noexcept {
+Status Tally::wait(const Queue& queue, const WaitFor& wait) noexcept {
     const Nanos slice_end = end_of_slice(wait);
     Waiter waiter;
     Link me;
@@ -59,7 +62,7 @@ Status Tally::wait(const WaitFor& wait) noexcept {
     for (;;) {
         {
             SpinGuard guard(lock_);
-            const bool done = all_done_locked();
+            const bool done = all_done_locked(queue);
             // Looked at after it: where an interpreter's end has dropped what was left, the end is seen too.
             Status leave = must_leave(wait);
             if (leave == Status::kOk) leave = woken;
@@ -77,10 +80,10 @@ Status Tally::wait(const WaitFor& wait) noexcept {
     }
 }
 
-void Tally::abandon_in_child() noexcept {
+void Tally::abandon_in_child(const Queue& queue) noexcept {
     lock_.unlock();
     joiners_.clear_after_fork();
-    done_ = queue_.published();
+    done_ = queue.published();
 }
 
 }  // namespace interpchannels

@@ -13,38 +13,39 @@
 
 #include <cstdint>
 
-#include "channel/queue.hpp"
 #include "channel/spin_lock.hpp"
 #include "channel/status.hpp"
 #include "channel/waiter.hpp"
 
 namespace interpchannels {
 
+class Queue;
+
+// `queue`: the one that it is a part of.
 class Tally {
 public:
-    explicit Tally(const Queue& queue) noexcept : queue_(queue) {}
+    Tally() = default;
     Tally(const Tally&) = delete;
     Tally& operator=(const Tally&) = delete;
 
     // One more item is done. False, and nothing happened, where all that were sent already are.
-    bool add_done() noexcept;
+    bool add_done(const Queue& queue) noexcept;
     // So many items were dropped: nobody will say that they are done.
-    void add_dropped(std::uint64_t count) noexcept;
-    std::uint64_t unfinished() noexcept;
+    void add_dropped(const Queue& queue, std::uint64_t count) noexcept;
+    std::uint64_t unfinished(const Queue& queue) noexcept;
 
     // Blocks, detached, until nothing is unfinished. kOk, kTimeout, kInterrupted or kCancelled; kEnding even where
     // nothing is, since the end of an interpreter may have dropped it. The close of the channel does not end the wait:
     // what was received may still be worked on.
-    Status wait(const WaitFor& wait) noexcept;
+    Status wait(const Queue& queue, const WaitFor& wait) noexcept;
 
     // In the child of a fork, single-threaded: nothing is unfinished.
-    void abandon_in_child() noexcept;
+    void abandon_in_child(const Queue& queue) noexcept;
 
 private:
-    bool all_done_locked() const noexcept { return done_ == queue_.published(); }
+    bool all_done_locked(const Queue& queue) const noexcept;
     void wake_all() noexcept;
 
-    const Queue& queue_;
     SpinLock lock_;  // protects what follows
     std::uint64_t done_ = 0;
     LinkList joiners_;

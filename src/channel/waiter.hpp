@@ -87,16 +87,18 @@ struct Link {
 // All of a list are woken in a *wave*: a few at a time, each at most once. Whoever is marked may be back in line
 // before the wave is over, and must not be marked again: the wave would never come to those at the end. Who
 // is inserted after the wave began looks afterwards, and sees what the wave is about: it was made so before.
+//
+// One count serves both: it only ever has to tell what came before what.
 class LinkList {
 public:
-    std::uint64_t begin_wave() noexcept { return ++wave_; }
+    std::uint64_t begin_wave() noexcept { return ++count_; }
     bool empty() const noexcept { return head_ == nullptr; }
     Link* front() const noexcept { return head_; }
 
     void insert(Link& w) noexcept {
         Link* next = nullptr;
         if (w.place == 0) {
-            w.place = ++places_;
+            w.place = ++count_;
         } else if (tail_ && tail_->place > w.place) {
             // From the front: who comes back was mostly there.
             for (next = head_; next->place < w.place;) next = next->next;
@@ -104,7 +106,7 @@ public:
         w.prev = next ? next->prev : tail_;
         w.next = next;
         w.linked = true;
-        w.wave = wave_;
+        w.wave = count_;
         (w.prev ? w.prev->next : head_) = &w;
         (next ? next->prev : tail_) = &w;
     }
@@ -121,8 +123,7 @@ public:
 private:
     Link* head_ = nullptr;
     Link* tail_ = nullptr;
-    std::uint64_t wave_ = 0;
-    std::uint64_t places_ = 0;
+    std::uint64_t count_ = 0;
 };
 
 // Wake-ups collected under a lock, delivered after it. Holds addresses only (see park.hpp), and counts of

@@ -133,11 +133,11 @@ Status blocking_select(Context& context, Select& select, const SelectOp* ops, Na
     }
 }
 
-Status blocking_join(Context& context, Tally& tally) {
-    if (tally.unfinished() == 0 && !context.interpreter->waits().ended()) return Status::kOk;
+Status blocking_join(Context& context, Channel& channel) {
+    if (channel.unfinished() == 0 && !context.interpreter->waits().ended()) return Status::kOk;
     for (;;) {
         const WaitFor wait = wait_for(context, kNever, nullptr);
-        const Status status = detached([&] { return tally.wait(wait); });
+        const Status status = detached([&] { return channel.wait_until_done(wait); });
         if (status != Status::kInterrupted) return status;
         if (PyErr_CheckSignals() < 0) return status;
     }

@@ -42,7 +42,7 @@ inline Status blocking_recv(Context& context, Channel& channel, Parcel& parcel, 
 Status blocking_select(Context& context, Select& select, const SelectOp* ops, Nanos deadline);
 
 // kOk: all items that were sent are done with; kEnding; kInterrupted with an exception set.
-Status blocking_join(Context& context, Tally& tally);
+Status blocking_join(Context& context, Channel& channel);
 
 // The deadline that a Python timeout means: None or infinity is kNever, 0 is 0 ("try once"). False with
 // TypeError or ValueError set.

@@ -145,7 +145,7 @@ PyObject* set_queue_type(PyObject* module, PyObject* args) {
 PyObject* task_done(PyObject* module, PyObject* end) {
     const Ref<CountedChannel> channel = channel_of(*state_of(module), end);
     if (!channel) return nullptr;
-    if (channel->tally().add_done()) Py_RETURN_NONE;
+    if (channel->add_done()) Py_RETURN_NONE;
     PyErr_SetString(PyExc_ValueError, "task_done() called too many times");
     return nullptr;
 }
@@ -154,7 +154,7 @@ PyObject* join_tasks(PyObject* module, PyObject* end) {
     ModuleState& state = *state_of(module);
     const Ref<CountedChannel> channel = channel_of(state, end);
     if (!channel) return nullptr;
-    const Status status = blocking_join(state, channel->tally());
+    const Status status = blocking_join(state, *channel);
     if (status == Status::kOk) Py_RETURN_NONE;
     if (status == Status::kEnding) {
         PyErr_Format(
@@ -167,7 +167,7 @@ PyObject* join_tasks(PyObject* module, PyObject* end) {
 
 PyObject* unfinished_tasks(PyObject* module, PyObject* end) {
     const Ref<CountedChannel> channel = channel_of(*state_of(module), end);
-    return channel ? PyLong_FromUnsignedLongLong(channel->tally().unfinished()) : nullptr;
+    return channel ? PyLong_FromUnsignedLongLong(channel->unfinished()) : nullptr;
 }
 
 }  // namespace interpchannels

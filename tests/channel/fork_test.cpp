@@ -57,8 +57,8 @@ int expect_closed(Channel& channel) {
     CHILD_EXPECT(channel.recv(out, scratch, {}) == Status::kClosed);
     CHILD_EXPECT(channel.stats().waiting_receivers == 0);
     CHILD_EXPECT(channel.stats().waiting_senders == 0);
-    CHILD_EXPECT(channel.tally().unfinished() == 0);
-    CHILD_EXPECT(channel.tally().wait({}) == Status::kOk);
+    CHILD_EXPECT(channel.unfinished() == 0);
+    CHILD_EXPECT(channel.wait_until_done({}) == Status::kOk);
     channel.settle();
     channel.wake_all();
     channel.clear_sender(1, 1);

@@ -50,7 +50,7 @@ TEST(Queue, MemoryIsGivenBackWhereNothingIsQueued) {
             EXPECT_FALSE(queue.oversized());
             ASSERT_EQ(take_text(queue), std::to_string(i));
         }
-        EXPECT_EQ(queue.oversized(), count == 2000);
+        EXPECT_EQ(queue.oversized(), count == 2000) << "2,000 have gone before the first round of few";
         const Queue::Contents memory = queue.detach_memory();
         EXPECT_NE(memory.head, nullptr);
         EXPECT_EQ(memory.records, 0u);
@@ -60,6 +60,19 @@ TEST(Queue, MemoryIsGivenBackWhereNothingIsQueued) {
         EXPECT_EQ(queue.bytes_queued(), 0u);
         EXPECT_FALSE(queue.oversized());
         EXPECT_EQ(take_text(queue), "(nothing)");
+    }
+}
+
+// A channel that had few items keeps nothing once they are gone; one that had many keeps a small segment.
+TEST(Queue, TheFirstItemsLeaveNothingBehind) {
+    Queue queue;
+    for (int i = 0; i < 200; ++i) {
+        append_text(queue, "x");
+        EXPECT_FALSE(queue.oversized()) << "something is queued";
+        ASSERT_EQ(take_text(queue), "x");
+        EXPECT_EQ(queue.oversized(), i < 63) << i;
+        if (queue.oversized()) Queue::release(queue.detach_memory());
+        EXPECT_FALSE(queue.oversized());
     }
 }
 

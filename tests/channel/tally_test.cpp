@@ -17,7 +17,7 @@ class BlockedJoin {
 public:
     explicit BlockedJoin(Channel& channel, WaitFor wait = {})
         : thread_([this, &channel, wait] {
-              status_ = channel.tally().wait(wait);
+              status_ = channel.wait_until_done(wait);
               done_.store(true);
           }) {}
     ~BlockedJoin() { join(); }
@@ -47,18 +47,17 @@ WaitFor in_group(WaitGroup& group) {
 
 TEST(Tally, CountsWhatWasSentAndIsNotDone) {
     PlainChannel channel(kUnbounded);
-    Tally& tally = channel->tally();
-    EXPECT_EQ(tally.unfinished(), 0u);
-    EXPECT_FALSE(tally.add_done());
+    EXPECT_EQ(channel->unfinished(), 0u);
+    EXPECT_FALSE(channel->add_done());
     EXPECT_EQ(send_now(*channel, 1), Status::kOk);
     EXPECT_EQ(send_now(*channel, 2), Status::kOk);
-    EXPECT_EQ(tally.unfinished(), 2u);
+    EXPECT_EQ(channel->unfinished(), 2u);
     EXPECT_EQ(next_value(*channel), 1u);
-    EXPECT_EQ(tally.unfinished(), 2u);  // receiving does not finish it
-    EXPECT_TRUE(tally.add_done());
-    EXPECT_TRUE(tally.add_done());  // even before it was received, as in queue.Queue
-    EXPECT_FALSE(tally.add_done());
-    EXPECT_EQ(tally.unfinished(), 0u);
+    EXPECT_EQ(channel->unfinished(), 2u);  // receiving does not finish it
+    EXPECT_TRUE(channel->add_done());
+    EXPECT_TRUE(channel->add_done());  // even before it was received, as in queue.Queue
+    EXPECT_FALSE(channel->add_done());
+    EXPECT_EQ(channel->unfinished(), 0u);
 }
 
 TEST(Tally, ASendThatWaitsOrFailsIsNotUnfinished) {
@@ -67,19 +66,19 @@ TEST(Tally, ASendThatWaitsOrFailsIsNotUnfinished) {
     EXPECT_EQ(send_now(*channel, 2), Status::kWouldBlock);
     BlockedSend sender(*channel, 3, false);
     await_senders(*channel, 1);
-    EXPECT_EQ(channel->tally().unfinished(), 1u);
+    EXPECT_EQ(channel->unfinished(), 1u);
     EXPECT_EQ(next_value(*channel), 1u);  // makes the place
     EXPECT_EQ(sender.join(), Status::kOk);
-    EXPECT_EQ(channel->tally().unfinished(), 2u);
+    EXPECT_EQ(channel->unfinished(), 2u);
 }
 
 TEST(Tally, NothingUnfinishedDoesNotWait) {
     PlainChannel channel(kUnbounded);
-    EXPECT_EQ(channel->tally().wait({}), Status::kOk);
+    EXPECT_EQ(channel->wait_until_done({}), Status::kOk);
     ASSERT_EQ(send_now(*channel, 1), Status::kOk);
-    EXPECT_EQ(channel->tally().wait(at_once()), Status::kTimeout);
-    EXPECT_TRUE(channel->tally().add_done());
-    EXPECT_EQ(channel->tally().wait(at_once()), Status::kOk);
+    EXPECT_EQ(channel->wait_until_done(at_once()), Status::kTimeout);
+    EXPECT_TRUE(channel->add_done());
+    EXPECT_EQ(channel->wait_until_done(at_once()), Status::kOk);
 }
 
 TEST(Tally, TheLastOneDoneWakesAllWhoWait) {
@@ -90,10 +89,10 @@ TEST(Tally, TheLastOneDoneWakesAllWhoWait) {
         std::deque<BlockedJoin> joins;
         for (int i = 0; i < 2 * WakeList::kMax + 3; ++i) joins.emplace_back(*channel, in_group(group));
         await_blocked(group, 2 * WakeList::kMax + 3);
-        EXPECT_TRUE(channel->tally().add_done());
-        EXPECT_TRUE(channel->tally().add_done());
+        EXPECT_TRUE(channel->add_done());
+        EXPECT_TRUE(channel->add_done());
         for (auto& join : joins) EXPECT_FALSE(join.done());
-        EXPECT_TRUE(channel->tally().add_done());
+        EXPECT_TRUE(channel->add_done());
         for (auto& join : joins) EXPECT_EQ(join.join(), Status::kOk);
     }
 }
@@ -110,11 +109,11 @@ TEST(Tally, WhatACloseDropsIsDone) {
     await_blocked(group, 1);
     channel->close_now();
     EXPECT_EQ(sender.join(), Status::kClosed);
-    EXPECT_EQ(channel->tally().unfinished(), 1u);
+    EXPECT_EQ(channel->unfinished(), 1u);
     EXPECT_FALSE(join.done());
-    EXPECT_TRUE(channel->tally().add_done());
+    EXPECT_TRUE(channel->add_done());
     EXPECT_EQ(join.join(), Status::kOk);
-    EXPECT_FALSE(channel->tally().add_done());
+    EXPECT_FALSE(channel->add_done());
 }
 
 TEST(Tally, ACloseThatDropsTheLastWakesWhoWaits) {
@@ -127,17 +126,17 @@ TEST(Tally, ACloseThatDropsTheLastWakesWhoWaits) {
     channel->close_now();
     EXPECT_EQ(join.join(), Status::kOk);
     channel->close_now();
-    EXPECT_EQ(channel->tally().unfinished(), 0u);
+    EXPECT_EQ(channel->unfinished(), 0u);
 }
 
 TEST(Tally, DroppedAfterItWasCalledDoneCountsOnce) {
     PlainChannel channel(kUnbounded);
     for (std::uint64_t i = 0; i < 3; ++i) ASSERT_EQ(send_now(*channel, i), Status::kOk);
-    EXPECT_TRUE(channel->tally().add_done());
-    EXPECT_TRUE(channel->tally().add_done());
+    EXPECT_TRUE(channel->add_done());
+    EXPECT_TRUE(channel->add_done());
     channel->close_now();
-    EXPECT_EQ(channel->tally().unfinished(), 0u);
-    EXPECT_FALSE(channel->tally().add_done());
+    EXPECT_EQ(channel->unfinished(), 0u);
+    EXPECT_FALSE(channel->add_done());
 }
 
 TEST(Tally, EndsWithItsGroup) {
@@ -148,9 +147,9 @@ TEST(Tally, EndsWithItsGroup) {
     await_blocked(group, 1);
     group.end();
     EXPECT_EQ(join.join(), Status::kEnding);
-    EXPECT_TRUE(channel->tally().add_done());  // nobody is left in line
-    EXPECT_EQ(channel->tally().wait(in_group(group)), Status::kEnding);
-    EXPECT_EQ(channel->tally().wait({}), Status::kOk);
+    EXPECT_TRUE(channel->add_done());  // nobody is left in line
+    EXPECT_EQ(channel->wait_until_done(in_group(group)), Status::kEnding);
+    EXPECT_EQ(channel->wait_until_done({}), Status::kOk);
 }
 
 TEST(Tally, APokeInterruptsIt) {
@@ -180,7 +179,7 @@ TEST(Tally, ASignalInterruptsIt) {
         std::this_thread::yield();
     }
     EXPECT_EQ(join.join(), Status::kInterrupted);
-    EXPECT_TRUE(channel->tally().add_done());
+    EXPECT_TRUE(channel->add_done());
 }
 
 // Producers, consumers that call each item done, and those who wait for that, all at once.
@@ -199,13 +198,13 @@ TEST(Tally, IsExactUnderTraffic) {
                     Parcel out;
                     if (channel->recv(out, scratch, {}) != Status::kOk) return;
                     taken.fetch_add(1);
-                    EXPECT_TRUE(channel->tally().add_done());
+                    EXPECT_TRUE(channel->add_done());
                 }
             });
         }
         for (int i = 0; i < kJoiners; ++i) {
             threads.emplace_back([&] {
-                while (!over.load()) EXPECT_EQ(channel->tally().wait({}), Status::kOk);
+                while (!over.load()) EXPECT_EQ(channel->wait_until_done({}), Status::kOk);
             });
         }
         std::vector<std::thread> producers;
@@ -220,13 +219,13 @@ TEST(Tally, IsExactUnderTraffic) {
             });
         }
         for (auto& thread : producers) thread.join();
-        EXPECT_EQ(channel->tally().wait({}), Status::kOk);
+        EXPECT_EQ(channel->wait_until_done({}), Status::kOk);
         EXPECT_EQ(taken.load(), kProducers * items);
         over.store(true);
         channel->close_sends(false);
         for (auto& thread : threads) thread.join();
-        EXPECT_EQ(channel->tally().unfinished(), 0u);
-        EXPECT_FALSE(channel->tally().add_done());
+        EXPECT_EQ(channel->unfinished(), 0u);
+        EXPECT_FALSE(channel->add_done());
     }
 }
 

@@ -323,7 +323,7 @@ FAULTS = [
         "it sleeps, and all are done",
         (
             (
-                "        all = all_done_locked();\n    }\n    if (all) wake_all();\n    return true;",
+                "        all = all_done_locked(queue);\n    }\n    if (all) wake_all();\n    return true;",
                 "    }\n    return true;",
             ),
         ),

@@ -333,15 +333,15 @@ void done_and_join() {
     Status ended = Status::kWouldBlock;
     auto worker = [&] {
         try_recv(channel, account);
-        channel.tally().add_done();
+        channel.add_done();
     };
-    auto joiner = [&] { ended = channel.tally().wait(WaitFor{}); };
+    auto joiner = [&] { ended = channel.wait_until_done(WaitFor{}); };
     auto rest = [&] { ::schedule::wrong("it sleeps, and all are done"); };
     go("worker A", worker);
     go("worker B", worker);
     go("joiner", joiner);
     run(rest);
-    expect(ended == Status::kOk && channel.tally().unfinished() == 0, "it has ended before all were done");
+    expect(ended == Status::kOk && channel.unfinished() == 0, "it has ended before all were done");
     at_end(account, channel);
 }
 
