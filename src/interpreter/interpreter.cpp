@@ -352,16 +352,14 @@ void Interpreter::close_handles() {
 }
 
 void EndHandle::open(Interpreter& owner, Ref<CountedChannel> channel, Direction direction) noexcept {
-    owner_ = &owner;
-    owner.ref();
     channel_ = std::move(channel);
     direction_ = direction;
     closed_.store(false, std::memory_order_relaxed);  // published with the object
     owner.link(*this);
 }
 
-void EndHandle::close() {
-    if (!owner_ || !owner_->close_and_unlink(*this)) return;
+void EndHandle::close(Interpreter& owner) {
+    if (!owner.close_and_unlink(*this)) return;
     // The channel outlives the call even where the object is deallocated while detached.
     finish_closing(channel_, direction_, take_hint());
 }
@@ -409,11 +407,10 @@ std::unique_ptr<Hint> EndHandle::take_hint() noexcept {
     return std::unique_ptr<Hint>(hint_.exchange(nullptr, std::memory_order_acq_rel));
 }
 
-void EndHandle::discard() {
-    close();
+void EndHandle::discard(Interpreter& owner) {
+    close(owner);
     take_hint().reset();  // in the child of a fork, where close() does nothing
     channel_ = {};
-    if (Interpreter* owner = std::exchange(owner_, nullptr)) owner->unref();
 }
 
 }  // namespace interpchannels

@@ -160,12 +160,12 @@ public:
     EndHandle(const EndHandle&) = delete;
     EndHandle& operator=(const EndHandle&) = delete;
 
-    // Takes over one count of the channel's. Attached to `owner`.
+    // Takes over one count of the channel's. Attached to `owner`, which outlives the handle, as in the next two.
     void open(Interpreter& owner, Ref<CountedChannel> channel, Direction direction) noexcept;
-    // Idempotent; wakes what is blocked on this handle. Attached to the owner; detaches where it must.
-    void close();
+    // Idempotent; wakes what is blocked on this handle. Detaches where it must.
+    void close(Interpreter& owner);
     // close(), and the channel reference goes too: for deallocation.
-    void discard();
+    void discard(Interpreter& owner);
 
     bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
     const std::atomic<bool>& closed_flag() const noexcept { return closed_; }
@@ -191,7 +191,6 @@ private:
 
     Ref<CountedChannel> channel_;
     std::atomic<Hint*> hint_{nullptr};  // owned; once somebody asked for the descriptor
-    Interpreter* owner_ = nullptr;
     EndHandle* prev_ = nullptr;
     EndHandle* next_ = nullptr;
     std::atomic<bool> closed_{true};

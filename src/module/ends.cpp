@@ -42,6 +42,7 @@ PyObject* make_end(Context& context, Ref<CountedChannel> channel, Direction dire
         return nullptr;
     }
     self_of(self).state = &state;
+    state.ref();
     new (&self_of(self).handle) EndHandle;
     self_of(self).handle.open(*state.interpreter, std::move(channel), direction);
     return self;
@@ -49,20 +50,22 @@ PyObject* make_end(Context& context, Ref<CountedChannel> channel, Direction dire
 
 void end_dealloc(PyObject* self) {
     PyTypeObject* const type = Py_TYPE(self);
+    ModuleState* const state = self_of(self).state;
     PyObject_GC_UnTrack(self);
     {
         // close() may detach; the object is unreachable by then.
         PyObject* const pending = PyErr_GetRaisedException();
-        handle_of(self).discard();
+        handle_of(self).discard(*state->interpreter);
         PyErr_SetRaisedException(pending);
     }
     handle_of(self).~EndHandle();
+    state->unref();
     type->tp_free(self);
     Py_DECREF(type);
 }
 
 PyObject* end_close(PyObject* self, PyObject*) {
-    handle_of(self).close();
+    handle_of(self).close(*self_of(self).state->interpreter);
     Py_RETURN_NONE;
 }
 
@@ -71,7 +74,7 @@ PyObject* end_enter(PyObject* self, PyObject*) {
 }
 
 PyObject* end_exit(PyObject* self, PyObject* const*, Py_ssize_t) {
-    handle_of(self).close();
+    handle_of(self).close(*self_of(self).state->interpreter);
     Py_RETURN_NONE;
 }
 
@@ -352,8 +355,9 @@ PyObject* create_ends(PyObject* module, PyObject* args) {
         PyErr_SetString(state.channel_error, "this interpreter has ended");
         return nullptr;
     }
-    Ref<CountedChannel> channel =
-        CountedChannel::create(capacity, static_cast<std::uint8_t>(unbound_op), pickle != 0);
+    Ref<CountedChannel> channel = detached([&] {
+        return CountedChannel::create(capacity, static_cast<std::uint8_t>(unbound_op), pickle != 0);
+    });
     if (!channel) return PyErr_NoMemory();
     const PyRef send(make_end(state, channel, Direction::kSend));
     // Where this one failed, the channel was closed by its end; where the next fails, by `send` going.

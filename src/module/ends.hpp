@@ -14,9 +14,13 @@ namespace interpchannels {
 
 // An end object is one counted handle.
 struct EndObject {
-    PyObject_HEAD ModuleState* state;
+    PyObject_HEAD ModuleState* state;  // counted
     EndHandle handle;
 };
+
+#ifndef Py_GIL_DISABLED
+static_assert(sizeof(EndObject) == 64, "with the collector's header a block of 80 bytes of CPython's");
+#endif
 
 inline EndObject& self_of(PyObject* self) noexcept { return *reinterpret_cast<EndObject*>(self); }
 inline long long id_of(const EndObject& self) noexcept {

@@ -83,11 +83,7 @@ int module_clear(PyObject* module) {
 void module_free(void* module) {
     module_clear(static_cast<PyObject*>(module));
     Slot* const slot = static_cast<Slot*>(PyModule_GetState(static_cast<PyObject*>(module)));
-    if (slot && slot->own) {
-        if (slot->own->interpreter) slot->own->interpreter->unref();
-        delete slot->own;
-        slot->own = nullptr;
-    }
+    if (slot && slot->own) std::exchange(slot->own, nullptr)->unref();
 }
 
 // The interpreter's exit calls us first of all, and the main thread is known for signals.

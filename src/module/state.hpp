@@ -9,6 +9,18 @@
 namespace interpchannels {
 
 struct ModuleState : Context {
+    ModuleState() = default;
+    ModuleState(const ModuleState&) = delete;
+    ModuleState& operator=(const ModuleState&) = delete;
+
+    // It is its module's and its end objects': the collector may free the module of an end before the end itself, which
+    // then finds its interpreter here, and nothing else. Any thread that is attached to it.
+    void ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+    void unref() noexcept {
+        // Without a GIL, release: what this thread did comes before the end; acquire: the last one sees it.
+        if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+
     PyObject* channel_error = nullptr;
     PyObject* not_found_error = nullptr;
     PyObject* empty_error = nullptr;
@@ -63,6 +75,12 @@ struct ModuleState : Context {
     }
 
     bool ready = false;
+
+private:
+    ~ModuleState() {
+        if (interpreter) interpreter->unref();
+    }
+    std::atomic<std::uint32_t> refs_{1};
 };
 
 ModuleState* state_of(PyObject* module) noexcept;
