@@ -67,6 +67,7 @@ bench: build  ## the package and the engine beside their peers
 
 bench-peers: PRESET = bench
 bench-peers:  ## the engine beside channels of Rust, Go and C++, in the same shapes
+	@tools/need-concurrentqueue
 	@$(CONFIGURE) >/dev/null
 	@$(CMAKE) --build $(BUILD) --target bench_peers --parallel $(JOBS)
 	@'$(PY)' bench/peers/run.py --programs $(BUILD) --into $(BUILDS)/peers $(ARGS)
