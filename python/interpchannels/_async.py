@@ -29,19 +29,19 @@ def enter_loop() -> tuple[_Reactor, asyncio.Future[None]]:
     if reactor is None:
         reactor = _make_reactor()
         loop.add_reader(reactor.fileno(), reactor.wake)
-        if not getattr(sys, "_is_gil_enabled", lambda: True)():
-            loop.call_later(0.1, _tick, loop)
         try:
             _reactors[loop] = weakref.ref(reactor)
+            if not getattr(sys, "_is_gil_enabled", lambda: True)():
+                _keep_looking(loop)
         except MemoryError:  # the loop would hold one that nobody uses
             loop.remove_reader(reactor.fileno())
             raise
     return reactor, loop.create_future()
 
 
-def _tick(loop: asyncio.AbstractEventLoop) -> None:
-    """Run now and then, without a GIL: what another thread dropped is freed by the thread that made it, once it runs.
+def _keep_looking(loop: asyncio.AbstractEventLoop) -> None:
+    """Run ten times a second, without a GIL: what another thread dropped is freed by the thread that made it, once it runs.
 
     That may be an end, whose channel closes with it, and the loop is asleep until it does.
     """
-    loop.call_later(0.1, _tick, loop)
+    loop.call_later(0.1, _keep_looking, loop)
