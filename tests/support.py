@@ -239,6 +239,7 @@ def run_quietly(code: str, **options: Any) -> str:
 
 # Waiting --------------------------------------------------------------------------------------------------
 
+
 def has_gil() -> bool:
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 

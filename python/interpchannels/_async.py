@@ -40,8 +40,9 @@ def enter_loop() -> tuple[_Reactor, asyncio.Future[None]]:
 
 
 def _keep_looking(loop: asyncio.AbstractEventLoop) -> None:
-    """Run ten times a second, without a GIL: what another thread dropped is freed by the thread that made it, once it runs.
+    """Run ten times a second, without a GIL.
 
-    That may be an end, whose channel closes with it, and the loop is asleep until it does.
+    What another thread dropped is freed by the thread that made it, once it runs. That may be an end, whose channel
+    closes with it, and the loop is asleep until it does.
     """
     loop.call_later(0.1, _keep_looking, loop)

@@ -94,8 +94,8 @@ class Worker[R]:
                 raise ValueError(f"timeout must be None or a number of seconds >= 0, not {timeout}")
             timeout = min(timeout, threading.TIMEOUT_MAX)
         deadline = None if timeout is None else time.monotonic() + timeout
-        # The main thread wakes now and then, to see a signal that another thread took; and without a GIL every thread, to
-        # free what it made and another dropped: the Worker may be waiting for just that.
+        # The main thread wakes now and then, to see a signal that another thread took; and without a GIL every thread,
+        # to free what it made and another dropped: the Worker may be waiting for just that.
         wakes = (
             threading.current_thread() is threading.main_thread()
             or not getattr(sys, "_is_gil_enabled", lambda: True)()

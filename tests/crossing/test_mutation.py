@@ -1,7 +1,8 @@
 """A container that changes while it is encoded gives an error or a consistent value, and never a crash.
 
 With a GIL a container changes under the encoder only where the encoder runs Python code (a __reduce__, a buffer's
-__buffer__) or lets another thread in; both are here. Without one, any thread may change it at any time. Everything runs in processes of its own.
+__buffer__) or lets another thread in; both are here. Without one, any thread may change it at any time. Everything
+runs in processes of its own.
 """
 
 import sysconfig

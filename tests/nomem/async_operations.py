@@ -15,16 +15,16 @@ import sweep
 from operations import LENT, check_works
 
 import interpchannels
-from interpchannels import _async
 import support
+from interpchannels import _async
 
 CASES: dict[str, sweep.Case | sweep.Cold] = {}
 
 # One loop for all: its reactor is made when something waits on it for the first time.
 _loop = asyncio.new_event_loop()
 
-# Without a GIL a loop looks ten times a second whether there is something to free. Not here: while a timer runs, asyncio
-# keeps some of those that were cancelled.
+# Without a GIL a loop looks ten times a second whether there is something to free. Not here: while a timer runs,
+# asyncio keeps some of those that were cancelled.
 _async._keep_looking = lambda loop: None
 
 
