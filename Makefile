@@ -34,8 +34,10 @@ BUILD = $(BUILDS)/$(TAG)-$(PRESET)
 # A sanitizer's run-time library has to come before Python itself, which isn't built with it. Under ASan Python takes
 # its memory from malloc, since a freed block of its own pools is no fault that ASan could see; and what Python leaves
 # behind at its exit isn't ours to report (make allocation-leaks asks what is), nor are the daemon threads that it leaves.
+# On a free-threaded Python that is built with ThreadSanitizer too (--with-thread-sanitizer), it sees all.
+TSAN_SUPPRESSIONS = tests/tsan$(if $(findstring t,$(TAG)),-free-threaded).supp
 PRELOAD = $(if $(filter asan,$(PRESET)),libasan.so)$(if $(filter tsan,$(PRESET)),libtsan.so)
-SANITIZED = LD_PRELOAD="$$($${CXX:-c++} -print-file-name=$(PRELOAD))" $(if $(filter asan,$(PRESET)),ASAN_OPTIONS="detect_leaks=0:suppressions='$(CURDIR)/tests/asan.supp'" PYTHONMALLOC=malloc) $(if $(filter tsan,$(PRESET)),TSAN_OPTIONS="suppressions='$(CURDIR)/tests/tsan.supp':history_size=7:report_thread_leaks=0")
+SANITIZED = LD_PRELOAD="$$($${CXX:-c++} -print-file-name=$(PRELOAD))" $(if $(filter asan,$(PRESET)),ASAN_OPTIONS="detect_leaks=0:suppressions='$(CURDIR)/tests/asan.supp'" PYTHONMALLOC=malloc) $(if $(filter tsan,$(PRESET)),TSAN_OPTIONS="suppressions='$(CURDIR)/$(TSAN_SUPPRESSIONS)':history_size=7:report_thread_leaks=0")
 # Absolute, for the processes that a test starts somewhere else.
 RUN = PYTHONPATH='$(CURDIR)/$(BUILD)/python' $(if $(PRELOAD),$(SANITIZED))
 CONFIGURE = $(CMAKE) --preset $(PRESET) -B $(BUILD) -DPython_EXECUTABLE='$(PY)'

@@ -239,6 +239,11 @@ def run_quietly(code: str, **options: Any) -> str:
 
 # Waiting --------------------------------------------------------------------------------------------------
 
+
+def has_gil() -> bool:
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
 # How often the tests of lives and deaths go round.
 ROUNDS = int(os.environ.get("INTERPCHANNELS_ROUNDS", "5"))
 
@@ -271,7 +276,10 @@ class Call(threading.Thread):
             self._error = exc
 
     def result(self, timeout: float = HANG) -> Any:
-        self.join(timeout)
+        deadline = time.monotonic() + timeout
+        # Not in one go: without a GIL what another thread drops is freed by the thread that made it, once that runs.
+        while self.is_alive() and time.monotonic() < deadline:
+            self.join(0.1)
         if self.is_alive():
             raise AssertionError(f"the call hangs ({timeout:g} s)")
         if self._error is not None:

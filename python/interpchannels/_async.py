@@ -8,6 +8,7 @@ the waits; when the loop is closed and the waits are gone, the descriptor is clo
 from __future__ import annotations
 
 import asyncio
+import sys
 import weakref
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,18 @@ def enter_loop() -> tuple[_Reactor, asyncio.Future[None]]:
         loop.add_reader(reactor.fileno(), reactor.wake)
         try:
             _reactors[loop] = weakref.ref(reactor)
+            if not getattr(sys, "_is_gil_enabled", lambda: True)():
+                _keep_looking(loop)
         except MemoryError:  # the loop would hold one that nobody uses
             loop.remove_reader(reactor.fileno())
             raise
     return reactor, loop.create_future()
+
+
+def _keep_looking(loop: asyncio.AbstractEventLoop) -> None:
+    """Run ten times a second, without a GIL.
+
+    What another thread dropped is freed by the thread that made it, once it runs. That may be an end, whose channel
+    closes with it, and the loop is asleep until it does.
+    """
+    loop.call_later(0.1, _keep_looking, loop)

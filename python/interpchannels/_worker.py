@@ -94,11 +94,15 @@ class Worker[R]:
                 raise ValueError(f"timeout must be None or a number of seconds >= 0, not {timeout}")
             timeout = min(timeout, threading.TIMEOUT_MAX)
         deadline = None if timeout is None else time.monotonic() + timeout
-        # The main thread wakes now and then, to see a signal that another thread took.
-        main = threading.current_thread() is threading.main_thread()
+        # The main thread wakes now and then, to see a signal that another thread took; and without a GIL every thread,
+        # to free what it made and another dropped: the Worker may be waiting for just that.
+        wakes = (
+            threading.current_thread() is threading.main_thread()
+            or not getattr(sys, "_is_gil_enabled", lambda: True)()
+        )
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if main:
+            if wakes:
                 left = 0.1 if left is None else min(left, 0.1)
             # Not Thread.join(): in 3.12 one that a signal interrupts takes the thread for ended.
             if self._done.wait(left):

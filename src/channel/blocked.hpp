@@ -1,6 +1,7 @@
 // What every blocked call of the engine does: when it must leave, how it sleeps, and being in its group.
 #pragma once
 
+#include <algorithm>
 #include <utility>
 
 #include "channel/park.hpp"
@@ -11,7 +12,7 @@ namespace interpchannels {
 
 // Sleeps until the waiter is woken. kOk, kTimeout or kInterrupted.
 inline Status sleep_until_woken(Waiter& waiter, const WaitFor& wait, Nanos slice_end) noexcept {
-    const Nanos until = slice_end < wait.deadline ? slice_end : wait.deadline;
+    Nanos until = slice_end < wait.deadline ? slice_end : wait.deadline;
     for (;;) {
         // Acquire (here and below) pairs with mark_woken().
         std::uint32_t seen = Waiter::kWaiting;
@@ -25,7 +26,12 @@ inline Status sleep_until_woken(Waiter& waiter, const WaitFor& wait, Nanos slice
             if (waiter.word.load(std::memory_order_acquire) == Waiter::kWoken) return Status::kOk;
             break;
         case Parked::kTimeout:
-            return until == wait.deadline ? Status::kTimeout : Status::kInterrupted;
+            if (until == wait.deadline) return Status::kTimeout;
+            // Relaxed: what it asks for is done elsewhere, after its own synchronisation.
+            if (!wait.asked || __atomic_load_n(wait.asked, __ATOMIC_RELAXED) != 0)
+                return Status::kInterrupted;
+            until = std::min(now() + wait.slice, wait.deadline);
+            break;
         case Parked::kInterrupted:
             if (wait.interruptible) return Status::kInterrupted;
             break;

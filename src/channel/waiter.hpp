@@ -278,9 +278,11 @@ private:
 // How long and under which conditions a call may block.
 struct WaitFor {
     Nanos deadline = kNever;
-    // Wake up with kInterrupted at the latest after this long (0: no limit). Only the main thread of the
-    // main interpreter sets it, to see a signal that another thread took.
+    // Wake up with kInterrupted at the latest after this long (0: no limit). The main thread of the
+    // main interpreter sets it, to see a signal that another thread took; and without a GIL every thread.
     Nanos slice = 0;
+    // A word that others set: while it is 0 the end of a slice is slept through, and no place in a line is left for it.
+    const std::uintptr_t* asked = nullptr;
     bool interruptible = false;                    // return kInterrupted on EINTR
     const std::atomic<bool>* cancelled = nullptr;  // the handle was closed
     WaitGroup* group = nullptr;                    // the caller's interpreter

@@ -7,7 +7,8 @@
 namespace interpchannels {
 namespace {
 
-constexpr Nanos kSignalSlice = 100'000'000;  // a signal that another thread took is seen within this
+// A signal that another thread took is seen within this, and likewise what another thread asks of this one (catch_up()).
+constexpr Nanos kSignalSlice = 100'000'000;
 
 std::atomic<unsigned long> signal_thread{0};
 
@@ -27,7 +28,30 @@ WaitFor wait_for(Context& context, Nanos deadline, const std::atomic<bool>* canc
         wait.interruptible = true;
         wait.slice = kSignalSlice;
     }
+#ifdef Py_GIL_DISABLED
+    else {
+        wait.slice = kSignalSlice;
+        wait.asked = &PyThreadState_Get()->eval_breaker;
+    }
+#endif
     return wait;
+}
+
+// What a thread does between bytecodes, when it was interrupted. 0; or -1 with an exception set.
+//
+// Without a GIL an object belongs to the thread that made it, and where another drops the last reference it is freed by
+// its owner, when that runs bytecode. The owner may be the one who waits here, and the object what keeps the channel's
+// last sender open: so it would wait for itself.
+int catch_up() {
+    if (PyErr_CheckSignals() < 0) return -1;
+#ifdef Py_GIL_DISABLED
+    if (__atomic_load_n(&PyThreadState_Get()->eval_breaker, __ATOMIC_RELAXED) == 0) return 0;
+    const PyRef globals(PyDict_New());
+    const PyRef none(globals ? PyRun_String("None", Py_eval_input, globals.get(), globals.get()) : nullptr);
+    return none ? 0 : -1;
+#else
+    return 0;
+#endif
 }
 
 // Raises an exception that came too late for the call that was waiting, as soon as bytecode runs again.
@@ -68,7 +92,7 @@ Status blocking_send_rest(Context& context, Channel& channel, Parcel& parcel, St
     for (;;) {
         const WaitFor wait = wait_for(context, deadline, cancelled);
         status = detached([&] { return offer.wait(wait); });
-        if (status != Status::kInterrupted || PyErr_CheckSignals() == 0) {
+        if (status != Status::kInterrupted || catch_up() == 0) {
             if (status != Status::kInterrupted) return status;
             continue;
         }
@@ -107,7 +131,7 @@ Status blocking_recv_rest(Context& context, Channel& channel, Parcel& parcel, Sc
         });
         context.interpreter->attached_spin().attached_after(now() - over);
         if (status != Status::kInterrupted) return status;
-        if (PyErr_CheckSignals() < 0) return status;
+        if (catch_up() < 0) return status;
     }
 }
 
@@ -126,7 +150,7 @@ Status blocking_select(Context& context, Select& select, const SelectOp* ops, Na
         const WaitFor wait = wait_for(context, deadline, nullptr);
         status = detached([&] { return select.wait(wait); });
         if (status != Status::kInterrupted) return status;
-        if (PyErr_CheckSignals() == 0) continue;
+        if (catch_up() == 0) continue;
         PyObject* const exception = PyErr_GetRaisedException();
         const bool withdrawn = detached([&] { return select.withdraw(); });
         return withdrawn ? raise_now(exception) : raise_after(exception);
@@ -139,7 +163,7 @@ Status blocking_join(Context& context, Channel& channel) {
         const WaitFor wait = wait_for(context, kNever, nullptr);
         const Status status = detached([&] { return channel.wait_until_done(wait); });
         if (status != Status::kInterrupted) return status;
-        if (PyErr_CheckSignals() < 0) return status;
+        if (catch_up() < 0) return status;
     }
 }
 

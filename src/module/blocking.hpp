@@ -3,7 +3,8 @@
 // Everything here is called attached and returns attached. A call that blocks ends at an item or a place,
 // its deadline, the close of the channel or the handle, the end of the interpreter, or a signal; it never
 // polls for items. Only the main thread of the main interpreter handles signals: it is interrupted by one
-// that it takes itself, and wakes ten times a second for one that another thread took.
+// that it takes itself, and wakes ten times a second for one that another thread took. Without a GIL every
+// thread does, for what it has to free (catch_up()).
 #pragma once
 
 #include <atomic>

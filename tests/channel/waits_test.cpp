@@ -247,6 +247,22 @@ TEST_P(Waits, ASliceInterruptsIt) {
     expect_nobody_waits(*channel);
 }
 
+TEST_P(Waits, ASliceThatNobodyAskedForIsSleptThrough) {
+    PlainChannel channel = blocking();
+    std::uintptr_t asked = 0;
+    WaitFor wait;
+    wait.slice = 50'000;
+    wait.asked = &asked;
+    wait.deadline = now() + 20'000'000;  // of some hundred slices
+    block(*channel, 7, wait)->expect_failed(Status::kTimeout);
+    wait.deadline = kNever;
+    const auto blocked = block(*channel, 8, wait);
+    await(*channel, 1);
+    __atomic_store_n(&asked, 1, __ATOMIC_RELAXED);
+    blocked->expect_failed(Status::kInterrupted);
+    expect_nobody_waits(*channel);
+}
+
 TEST_P(Waits, TheDeadlineWinsOverALaterSlice) {
     PlainChannel channel = blocking();
     WaitFor wait;

@@ -16,11 +16,16 @@ from operations import LENT, check_works
 
 import interpchannels
 import support
+from interpchannels import _async
 
 CASES: dict[str, sweep.Case | sweep.Cold] = {}
 
 # One loop for all: its reactor is made when something waits on it for the first time.
 _loop = asyncio.new_event_loop()
+
+# Without a GIL a loop looks ten times a second whether there is something to free. Not here: while a timer runs,
+# asyncio keeps some of those that were cancelled.
+_async._keep_looking = lambda loop: None
 
 
 async def _warm() -> None:
@@ -214,8 +219,6 @@ def async_wake() -> tuple[sweep.Operation, sweep.Check]:
     coroutine = recv.recv_async()
     _, future = _in_loop(_step, coroutine)
     future._asyncio_future_blocking = False
-    from interpchannels import _async
-
     reactor = _async._reactors[_loop]()
     assert reactor is not None
     send.send("woken")

@@ -186,7 +186,14 @@ void* python_counted(void* block) noexcept {
 }
 
 void* python_malloc(void* context, std::size_t size) {
-    return fails(kPython) ? nullptr : python_counted(original(context).malloc(original(context).ctx, size));
+    if (fails(kPython)) return nullptr;
+    void* const block = original(context).malloc(original(context).ctx, size);
+#ifdef Py_GIL_DISABLED
+    // PyList_New() of a free-threaded CPython, where it has the list and gets no memory for its items, frees what the
+    // list's memory held before as if it were these (python/cpython#152125).
+    if (block) std::memset(block, 0, size);
+#endif
+    return python_counted(block);
 }
 void* python_calloc(void* context, std::size_t n, std::size_t size) {
     return fails(kPython) ? nullptr

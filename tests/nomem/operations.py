@@ -789,8 +789,11 @@ def other_interpreter_case(name: str, code: str) -> None:
                 "import failing_allocations, gc, interpchannels, pickle; gc.freeze()",
             )
         recv, send = interpchannels.create()
+        # Not in the code's text: a free-threaded CPython keeps each constant until the interpreter ends.
         support.run_in(
-            kept["interpreter"], f"send = pickle.loads({pickle.dumps(send)!r}); {code}; del send"
+            kept["interpreter"],
+            f"send = pickle.loads(packed); {code}; del send, packed",
+            {"packed": pickle.dumps(send)},
         )
 
         def check(result: Any, error: BaseException | None) -> None:

@@ -119,6 +119,13 @@ def run_cold(case: Cold) -> None:
     print(f"{runs} runs")
 
 
+def _collect() -> None:
+    gc.collect()
+    # A free-threaded CPython puts off what it frees, until no thread can be reading it: a dict's keys, also those that
+    # a collection frees. The next collection begins with them.
+    gc.collect()
+
+
 class Sweep:
     """All runs of one case."""
 
@@ -173,11 +180,11 @@ class Sweep:
         """A leak is there at each run; what a run leaves once is a cache."""
         rounds = 8
         for _ in range(4):
-            gc.collect()
+            _collect()
             before = failing_allocations.blocks()
             for _ in range(rounds):
                 self._once(what, n, count)
-            gc.collect()
+            _collect()
             after = failing_allocations.blocks()
             grown = [now - then for now, then in zip(after, before, strict=True)]
             if max(grown) < rounds:

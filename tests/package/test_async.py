@@ -21,7 +21,7 @@ from interpchannels import (
     ChannelFullError,
     NotShareableError,
 )
-from support import Call, run_quietly, run_script, wait_until
+from support import Call, has_gil, run_quietly, run_script, wait_until
 
 try:
     import uvloop
@@ -709,8 +709,9 @@ def test_who_waits_is_idle():
         threads = threading.active_count()
         turns, cpu = selector.turns, time.process_time()
         await asyncio.sleep(0.5)
-        # The sleep itself takes two or so; a poll every 10 ms would be 50.
-        assert selector.turns - turns <= 4
+        # The sleep itself takes two or so; a poll every 10 ms would be 50. Without a GIL it looks ten times
+        # a second for what it has to free.
+        assert selector.turns - turns <= (4 if has_gil() else 12)
         assert time.process_time() - cpu < 0.25
         assert threading.active_count() == threads
         # And one item is one wake-up.

@@ -160,8 +160,9 @@ class TestConcurrentInterpreters:
     def test_call_in_thread(self, interp):
         recv, send = create(0)
         thread = interp.call_in_thread(worker_functions.produce, send, 50)
+        assert recv.recv() == 0  # it is the thread that sends the end over: not before it has begun
         send.close()
-        assert list(recv) == list(range(50))
+        assert list(recv) == list(range(1, 50))
         thread.join()
 
     def test_executor(self):

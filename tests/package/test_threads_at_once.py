@@ -7,7 +7,7 @@ since what goes wrong here is memory.
 
 import pytest
 
-from support import run_quietly
+from support import HANG, run_quietly
 
 PRELUDE = """
     import os, sys, threading
@@ -544,3 +544,61 @@ def test_one_coroutine_for_two_threads():
         at_once(steps, steps, steps)
         assert got == [i], got
 """)
+
+
+# Another thread drops the last sender, or receiver, that the thread made which waits. Without a GIL it is that thread
+# which frees it.
+WAITS = {
+    "recv": "recv.recv()",
+    "recv with a timeout": f"recv.recv({HANG})",
+    "recv_many": "recv.recv_many()",
+    "iteration": "assert list(recv) == []; raise ChannelClosedError",
+    "select": "interpchannels.select(recv, other)",
+    "send": "send.send(2)",
+    "send_many": "send.send_many([2, 3])",
+    "select of a send": "interpchannels.select(other, (send, 2))",
+    "a Worker": "worker.result()",
+    "recv_async": "asyncio.run(wait(recv.recv_async))",
+    "send_async": "asyncio.run(wait(send.send_async, 2))",
+}
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_an_end_that_another_thread_drops(name):
+    run(
+        f"""
+    import asyncio
+    from support import wait_until
+
+    async def wait(method, *args):
+        return await method(*args)
+
+    recv, send = interpchannels.create(1)
+    other, spare = interpchannels.create()
+    name = {name!r}
+    side = "waiting_senders" if "send" in name else "waiting_receivers"
+    if "send" in name:
+        send.send(1)
+        box, kept = [recv], send
+        del recv
+    else:
+        box, kept = [send], recv
+        del send
+    if name == "a Worker":
+        worker = interpchannels.spawn(recv.recv)
+
+    def drop():
+        wait_until(lambda: getattr(kept.stats(), side) == 1)
+        box.pop()
+
+    thread = threading.Thread(target=drop)
+    thread.start()
+    try:
+        {WAITS[name]}
+    except ChannelClosedError:
+        pass
+    else:
+        raise AssertionError("it was not closed")
+    thread.join()
+    """
+    )
