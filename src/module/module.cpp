@@ -317,6 +317,9 @@ PyModuleDef_Slot slots[] = {
     {Py_mod_exec, reinterpret_cast<void*>(add_functions)},
     {Py_mod_exec, reinterpret_cast<void*>(module_exec)},
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#if defined(Py_mod_gil) && PY_VERSION_HEX >= 0x030E0000  // 3.13's free-threaded build was not tried
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},                   // interpreter/without_gil.hpp
+#endif
     {0, nullptr},
 };
 

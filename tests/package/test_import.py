@@ -1,11 +1,16 @@
 """What `import interpchannels` brings: little at once, and the rest when it is asked for."""
 
 import os
+import sys
+import sysconfig
 
 import pytest
 
 import interpchannels
-from support import run_script
+from support import run_quietly, run_script
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+FAILING_ALLOCATIONS = os.environ.get("INTERPCHANNELS_FAILING_ALLOCATIONS")
 
 
 def test_little_is_imported_at_once():
@@ -64,3 +69,50 @@ def test_a_fork_in_the_middle_of_such_an_import():
 def test_a_name_that_is_not_there():
     with pytest.raises(AttributeError, match="module 'interpchannels' has no attribute 'Chanel'"):
         interpchannels.Chanel  # noqa: B018
+
+
+# The GIL ------------------------------------------------------------------------------------------------------
+
+# As a user has it: PYTHON_GIL not set, which it is for this suite (to CPython, empty is not set).
+GIL_IS_OFF = """
+    import sys
+    assert not sys._is_gil_enabled()
+    import {name}
+    assert not sys._is_gil_enabled()
+    {then}
+"""
+
+
+def without_gil(name: str, then: str = "", options: tuple[str, ...] = ("-W", "error")) -> str:
+    script = GIL_IS_OFF.format(name=name, then=then)
+    return run_quietly(script, options=options, env={"PYTHON_GIL": ""})
+
+
+@pytest.mark.skipif(
+    not FREE_THREADED or sys.version_info < (3, 14),
+    reason="for a free-threaded CPython from 3.14 on",
+)
+class TestWithoutAGil:
+    """An extension that does not say that it needs no GIL turns it on, with a RuntimeWarning."""
+
+    @pytest.mark.parametrize("name", ["interpchannels", "interpchannels._interpchannels"])
+    def test_the_import_leaves_it_off(self, name):
+        without_gil(name)
+
+    def test_it_is_off_in_workers(self):
+        without_gil(
+            "interpchannels", "assert interpchannels.spawn(sys._is_gil_enabled).result() is False"
+        )
+
+    @pytest.mark.skipif(not FAILING_ALLOCATIONS, reason="failing_allocations is not built")
+    def test_control_a_module_that_turns_it_on(self):
+        path = f"sys.path.insert(0, {FAILING_ALLOCATIONS!r})"
+        without_gil("interpchannels", path)
+        with pytest.raises(AssertionError, match="has been enabled to load module"):
+            without_gil("interpchannels", f"{path}; import failing_allocations")
+        with pytest.raises(AssertionError, match="status 1"):
+            without_gil(
+                "interpchannels",
+                f"{path}; import failing_allocations; assert not sys._is_gil_enabled()",
+                ("-W", "ignore"),
+            )
