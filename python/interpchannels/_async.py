@@ -17,6 +17,9 @@ from interpchannels._interpchannels import _make_reactor
 if TYPE_CHECKING:
     from interpchannels._interpchannels import _Reactor
 
+# The GIL may be turned on later, never off.
+_WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
 _reactors: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_Reactor]]
 _reactors = weakref.WeakKeyDictionary()
 
@@ -31,7 +34,7 @@ def enter_loop() -> tuple[_Reactor, asyncio.Future[None]]:
         loop.add_reader(reactor.fileno(), reactor.wake)
         try:
             _reactors[loop] = weakref.ref(reactor)
-            if not getattr(sys, "_is_gil_enabled", lambda: True)():
+            if _WITHOUT_GIL:
                 _keep_looking(loop)
         except MemoryError:  # the loop would hold one that nobody uses
             loop.remove_reader(reactor.fileno())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import copy
 import functools
+import os
 import pickle
 import sys
 import threading
@@ -786,14 +787,16 @@ def other_interpreter_case(name: str, code: str) -> None:
             atexit.register(support.destroy_interpreter, kept["interpreter"])
             support.run_in(
                 kept["interpreter"],
-                "import failing_allocations, gc, interpchannels, pickle; gc.freeze()",
+                "import failing_allocations, gc, interpchannels, os, pickle; gc.freeze()",
             )
+            kept["pipe"] = os.pipe()
         recv, send = interpchannels.create()
         # Not in the code's text: a free-threaded CPython keeps each constant until the interpreter ends.
+        reader, writer = kept["pipe"]
+        os.write(writer, pickle.dumps(send))
         support.run_in(
             kept["interpreter"],
-            f"send = pickle.loads(packed); {code}; del send, packed",
-            {"packed": pickle.dumps(send)},
+            f"send = pickle.loads(os.read({reader}, 10_000)); {code}; del send",
         )
 
         def check(result: Any, error: BaseException | None) -> None:
