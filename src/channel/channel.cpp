@@ -38,10 +38,14 @@ bool Channel::try_ref() noexcept {
     return false;
 }
 
-void Channel::unref() noexcept {
+bool Channel::drop_ref() noexcept {
     // Release: what this thread did to the channel comes before its end; acquire (in the same operation,
     // for the last one) sees what the others did.
-    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    return refs_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+}
+
+void Channel::unref() noexcept {
+    if (drop_ref()) delete this;
 }
 
 // --- locks ---
@@ -71,8 +75,6 @@ bool Channel::hand_over_locked(Parcel& parcel, std::int64_t sender, WakeList& wa
         note_sender(sender);
         const std::uint64_t bytes = parcel.size + parcel.attached;
         deliver(parcel, *receiver.out, *receiver.scratch);
-        // One writer at a time (both locks): plain additions.
-        direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         queue_.count_direct(bytes);
         wakes.add(*receiver.who);
         receiver.delivered.store(true, std::memory_order_release);  // pairs with the acquire in recv()
@@ -228,7 +230,6 @@ bool Channel::take_offer_locked(Parcel& out, Scratch& scratch, WakeList& wakes) 
     note_sender(offer.sender_);
     const std::uint64_t bytes = offer.parcel_.size + offer.parcel_.attached;
     deliver(offer.parcel_, out, scratch);
-    direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     queue_.count_direct(bytes);
     wakes.add(*offer.who);
     offer.sent_.store(true, std::memory_order_release);  // pairs with the acquire in Offer::wait()
@@ -580,7 +581,7 @@ State Channel::state_of(std::uint32_t bits) const noexcept {
 ChannelStats Channel::stats() const noexcept {
     // Exact at rest; in motion each figure is one that was true a moment ago.
     ChannelStats s;
-    const std::uint64_t direct = direct_.load(std::memory_order_relaxed);
+    const std::uint64_t direct = queue_.direct();
     s.queued = queue_.live();
     s.sent = queue_.published() + direct;
     s.received = s.sent - s.queued;

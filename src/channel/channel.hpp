@@ -82,6 +82,8 @@ public:
     // For tables, which hold no reference: false where the last one has gone already.
     bool try_ref() noexcept;
     void unref() noexcept;
+    // The same in two steps. True where it was the last: the caller deletes it, which takes the lock of its table.
+    [[nodiscard]] bool drop_ref() noexcept;
 
     std::int64_t capacity() const noexcept { return capacity_; }
     std::int64_t id() const noexcept { return id_; }
@@ -221,8 +223,6 @@ private:
     std::atomic<std::int64_t> last_sender_{-1};      // a hint
     SpinBudget recv_spin_;
     SpinBudget send_spin_;
-    std::atomic<std::uint64_t> direct_{
-        0};  // items that went straight from sender to receiver; written under both locks
 
     // Its last line has room for what a kind of channel has besides.
     [[no_unique_address]] Queue queue_;

@@ -85,6 +85,8 @@ public:
 
     // Both locks. An item of so many bytes went from a sender to a receiver and was never in here.
     void count_direct(std::uint64_t bytes) noexcept {
+        // One writer at a time: plain additions.
+        direct_.store(direct_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         attached_in_.store(attached_in_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
         attached_out_.store(attached_out_.load(std::memory_order_relaxed) + bytes,
                             std::memory_order_relaxed);
@@ -119,6 +121,8 @@ public:
         gone_seen_ = gone_.load(std::memory_order_acquire);  // as in live()
         return published - gone_seen_ < count;
     }
+    // How many went so. Any thread.
+    std::uint64_t direct() const noexcept { return direct_.load(std::memory_order_relaxed); }
     // Payload bytes that went in and out by way of segments or the heap.
     std::uint64_t bytes_in() const noexcept { return bytes_in_.load(std::memory_order_relaxed); }
     std::uint64_t bytes_out() const noexcept { return bytes_out_.load(std::memory_order_relaxed); }
@@ -208,6 +212,7 @@ public:
     LinkList receivers;  // recv_lock
 
 private:
+    std::atomic<std::uint64_t> direct_{0};  // a statistic
     alignas(64) std::atomic<std::uint64_t> published_{0};
     // Touched once a segment.
     std::atomic<Segment*> spare_{nullptr};
