@@ -410,7 +410,9 @@ std::unique_ptr<Hint> EndHandle::take_hint() noexcept {
 void EndHandle::discard(Interpreter& owner) {
     close(owner);
     take_hint().reset();  // in the child of a fork, where close() does nothing
-    channel_ = {};
+    // Its end takes the locks of the table and of the channels' memory, which other interpreters have too: not attached.
+    Channel* const channel = channel_.release();
+    if (channel && channel->drop_ref()) while_detached([=] { delete channel; });
 }
 
 }  // namespace interpchannels
