@@ -8,17 +8,14 @@ the waits; when the loop is closed and the waits are gone, the descriptor is clo
 from __future__ import annotations
 
 import asyncio
-import sys
 import weakref
 from typing import TYPE_CHECKING
 
+from interpchannels._gil import WITHOUT_GIL
 from interpchannels._interpchannels import _make_reactor
 
 if TYPE_CHECKING:
     from interpchannels._interpchannels import _Reactor
-
-# The GIL may be turned on later, never off.
-_WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 _reactors: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_Reactor]]
 _reactors = weakref.WeakKeyDictionary()
@@ -34,7 +31,7 @@ def enter_loop() -> tuple[_Reactor, asyncio.Future[None]]:
         loop.add_reader(reactor.fileno(), reactor.wake)
         try:
             _reactors[loop] = weakref.ref(reactor)
-            if _WITHOUT_GIL:
+            if WITHOUT_GIL:
                 _keep_looking(loop)
         except MemoryError:  # the loop would hold one that nobody uses
             loop.remove_reader(reactor.fileno())

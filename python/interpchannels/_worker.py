@@ -14,10 +14,8 @@ from typing import Any
 
 from interpchannels import _interpchannels
 from interpchannels._functions import find_culprit, pack_function
+from interpchannels._gil import WITHOUT_GIL
 from interpchannels._registered import pack_registrations
-
-# The GIL may be turned on later, never off.
-_WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 _BOOT = """\
 import sys
@@ -99,7 +97,7 @@ class Worker[R]:
         deadline = None if timeout is None else time.monotonic() + timeout
         # The main thread wakes now and then, to see a signal that another thread took; and without a GIL every thread,
         # to free what it made and another dropped: the Worker may be waiting for just that.
-        wakes = threading.current_thread() is threading.main_thread() or _WITHOUT_GIL
+        wakes = threading.current_thread() is threading.main_thread() or WITHOUT_GIL
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             if wakes:
