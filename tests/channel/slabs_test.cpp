@@ -1,8 +1,6 @@
 // The blocks that channels lie in: on lines of their own, nobody's twice, and given back.
 #include "channel/slabs.hpp"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <cstring>
 #include <random>
@@ -12,6 +10,10 @@
 
 #include "channel/counted_ends.hpp"
 #include "engine_support.hpp"
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 namespace interpchannels {
 namespace {
@@ -60,20 +62,24 @@ TEST(Slabs, WhatIsGivenBackIsTakenAgain) {
     slabs.give_back(again);
 }
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifdef __GLIBC__
 TEST(Slabs, AllButOneSlabGoBackInWhateverOrder) {
     std::mt19937 random(1);
     Slabs slabs(kSize);  // what it keeps at its end is lost, one slab
+    const Slabs::Block first = slabs.take();
+    const bool single = !first.slab;
+    slabs.give_back(first);
+    if (single) GTEST_SKIP() << "under a sanitizer each block is made and freed by itself";
     for (int round = 0; round < rounds(20); ++round) {
         std::vector<Slabs::Block> blocks(5'000);
         const std::size_t before = mallinfo2().uordblks;
         for (Slabs::Block& block : blocks) block = slabs.take();
         const std::size_t slab = 16 * 1024;
-        EXPECT_GT(mallinfo2().uordblks - before, blocks.size() * kSize - slab);
+        EXPECT_GT(mallinfo2().uordblks - before, blocks.size() * kSize - 2 * slab);
         EXPECT_LT(mallinfo2().uordblks - before, blocks.size() * kSize * 103 / 100);
         std::shuffle(blocks.begin(), blocks.end(), random);
         for (const Slabs::Block& block : blocks) slabs.give_back(block);
-        EXPECT_EQ(mallinfo2().uordblks - before, round == 0 ? slab : 0u) << "round " << round;
+        EXPECT_EQ(mallinfo2().uordblks, before) << "round " << round;
     }
 }
 #endif
