@@ -14,6 +14,8 @@ namespace interpchannels {
 
 static_assert(sizeof(std::atomic<std::uint32_t>) == 4, "the futex is the atomic's own memory");
 
+bool park_reports_signals() noexcept { return true; }
+
 Parked park(const std::atomic<std::uint32_t>& word, std::uint32_t expected, Nanos deadline) noexcept {
     // FUTEX_WAIT_BITSET takes an absolute time on CLOCK_MONOTONIC, which is what steady_clock reads
     // here, so an interrupted sleep resumes without drift.
@@ -80,6 +82,8 @@ Bucket& bucket_of(const void* address) noexcept {
 }
 
 }  // namespace
+
+bool park_reports_signals() noexcept { return false; }
 
 Parked park(const std::atomic<std::uint32_t>& word, std::uint32_t expected, Nanos deadline) noexcept {
     Bucket& bucket = bucket_of(&word);

@@ -17,8 +17,11 @@ namespace interpchannels {
 enum class Parked : std::uint8_t {
     kWoken,        // unparked, or the word had changed already, or for no reason
     kTimeout,      // the deadline passed
-    kInterrupted,  // a signal handler ran in this thread (futex back end only)
+    kInterrupted,  // a signal handler ran in this thread (where park_reports_signals())
 };
+
+// The futex does. Any thread.
+bool park_reports_signals() noexcept;
 
 // Sleeps while `word` holds `expected`, until `deadline` (monotonic, or kNever). The caller holds no
 // lock and is attached to no interpreter.
