@@ -12,7 +12,9 @@ from . import far
 from .measure import TIME, Case, Cell, Effort, Figures
 from .rows import Row
 
-_MESSAGES = 400_000
+# Long enough that the time slices of more threads than cores even out: in a job of 20 ms chance decides which of
+# them have a core.
+_MESSAGES = 2_000_000
 
 
 def rows() -> Iterator[Row]:
