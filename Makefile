@@ -64,7 +64,7 @@ demo: build  ## the main job on real files: interpreters against one, and agains
 bench: PRESET = bench
 bench: build  ## the package and the engine beside their peers
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
-	@$(RUN) INTERPCHANNELS_BENCH_HELPERS='$(CURDIR)/$(BUILD)' '$(PY)' -m interpchannels bench $(ARGS)
+	@$(RUN) INTERPCHANNELS_BENCH_FUTEX='$(CURDIR)/$(BUILD)/futex_round_trip' '$(PY)' -m interpchannels bench $(ARGS)
 	@if [ -x $(BUILD)/engine_bench ]; then $(BUILD)/engine_bench; fi
 
 bench-peers: PRESET = bench

@@ -11,7 +11,7 @@ from typing import Any
 import interpchannels
 from interpchannels import _interpchannels
 
-from . import cpython, helpers, values
+from . import cpython, values
 from .measure import TIME, Batch, Case, Cell, Effort, Figures, per_operation, timer
 from .rows import Row
 
@@ -31,15 +31,16 @@ def small() -> Iterator[Row]:
             [_cell(f"pair, {name}: SimpleQueue", value, _simple_queue)],
             *budgets[name],
         )
-    calls = helpers.calls()
     for name in ("None", "int"):
         value = values.SMALL[name]
-        drop_in = _cell(f"pair, {name}: drop-in", value, _drop_in)
         theirs = _cell(f"pair, {name}: {cpython.CHANNELS}", value, _cpython)
-        yield Row(f"drop-in pair, {name}", drop_in, [theirs], 1 / 6, 1 / 7.5)
-        if calls:
-            floor = _cell(f"pair, {name}: such calls", (calls, value), _such_calls)
-            yield Row(f"drop-in pair, {name}, the calls", drop_in, [floor])
+        yield Row(
+            f"drop-in pair, {name}",
+            _cell(f"pair, {name}: drop-in", value, _drop_in),
+            [theirs],
+            1 / 6,
+            1 / 7.5,
+        )
         yield Row(f"pair, {name}, {cpython.CHANNELS}", ours[name], [theirs], 1 / 5)
 
 
@@ -167,12 +168,6 @@ def _cpython(value: object) -> Batch:
             recv(channel)
 
     return timer(work)
-
-
-def _such_calls(about: tuple[Any, object]) -> Batch:
-    """What nobody can be quicker than who has the drop-in's functions: they do nothing, and return such a tuple."""
-    calls, value = about
-    return _by_id(calls, value, value)
 
 
 def _by_id(module: Any, channel: object, value: object) -> Batch:

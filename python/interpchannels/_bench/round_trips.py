@@ -13,7 +13,7 @@ from typing import Any
 
 import interpchannels
 
-from . import cpython, ends, far, helpers, values
+from . import cpython, ends, far, futex, values
 from .measure import Case, Cell, Effort, Figures, fitting, percentiles, quiet, timer
 from .rows import Row
 
@@ -49,11 +49,11 @@ def rows() -> Iterator[Row]:
 
     name = "round trip, peer thinks 200 µs"
     ours = Case(f"{name}: package", _thinking, most=7)
-    if helpers.has_futex():
+    if futex.helper():
         theirs = Case(f"{name}: bare futex in C++", _futex, most=7)
     else:
         theirs = Case(f"{name}: os.eventfd", _eventfd, most=7)
-    if helpers.has_futex() or hasattr(os, "eventfd"):
+    if futex.helper() or hasattr(os, "eventfd"):
         yield Row(f"{name}, {theirs.who}", Cell(ours, MEDIAN), [Cell(theirs, MEDIAN)], 1.1, 1.0)
         yield Row(f"CPU of its waiter, {theirs.who}", Cell(ours, CPU), [Cell(theirs, CPU)])
     yield Row("CPU of the waiter in such a round", Cell(ours, CPU), commit=20e-6)
@@ -113,7 +113,7 @@ def _eventfd(effort: Effort) -> Figures:
 
 def _futex(effort: Effort) -> Figures:
     count = _thoughtful_count(effort)
-    latencies, cpu = helpers.futex_rounds(count, _THINK)
+    latencies, cpu = futex.rounds(count, _THINK)
     return {**percentiles(latencies), CPU: cpu / count}
 
 
