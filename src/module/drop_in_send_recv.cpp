@@ -275,6 +275,25 @@ inline PyObject* pair(PyObject* value, PyObject* unbound_op) {
     return both;
 }
 
+// pair(), of a scalar and None. The tuple of the last time serves again where nobody has kept it, as those of CPython's
+// zip() and enumerate() do: to make one and free it takes as long as all else that a receive does which finds its item.
+// Scalars alone: whoever waits for the end of something must not have to wait for the next receive.
+inline PyObject* scalar_pair(ModuleState& state, PyObject* value) {
+    if (kHasGil && value && state.last_pair && Py_REFCNT(state.last_pair) == 1) {
+        PyObject* const last = PyTuple_GET_ITEM(state.last_pair, 0);
+        PyTuple_SET_ITEM(state.last_pair, 0, value);
+#if PY_VERSION_HEX >= 0x030E0000
+        reinterpret_cast<PyTupleObject*>(state.last_pair)->ob_hash =
+            -1;  // that of the last one, if it was asked for
+#endif
+        Py_DECREF(last);
+        return Py_NewRef(state.last_pair);
+    }
+    PyObject* const both = pair(value, Py_NewRef(Py_None));
+    if (kHasGil && both) Py_XSETREF(state.last_pair, Py_NewRef(both));
+    return both;
+}
+
 // What recv() returns: the value, and None or what became of it. A new reference, or nullptr with an exception set.
 PyObject* received(ModuleState& state, Parcel& parcel) {
     return parcel.unbound ? pair(Py_NewRef(Py_None), PyLong_FromLong(parcel.unbound_op))
@@ -291,7 +310,11 @@ PyObject* received(ModuleState& state, Parcel& parcel) {
     }
     ShortItem item;
     if (channel->try_recv_short(item) != Status::kOk) return false;
-    result = pair(decode_short(state, item), Py_NewRef(Py_None));
+    PyObject* value = nullptr;
+    std::size_t size = 0;
+    result = small_value(item.bytes, item.size, value, size)
+                 ? scalar_pair(state, value)
+                 : pair(decode_other(state, item), Py_NewRef(Py_None));
     return true;
 }
 

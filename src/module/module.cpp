@@ -44,7 +44,7 @@ void for_each_object(ModuleState& s, Visit visit) {
         &s.pickle_loads,        &s.load_attachment,      &s.channel_error,        &s.not_found_error,
         &s.empty_error,         &s.full_error,           &s.not_empty_error,      &s.unbound,
         &s.queue_of_ends,       &s.enter_loop,           &s.load_registered,      &s.copyreg_table,
-        &s.registrations,       &s.drop_in_send_type,    &s.drop_in_recv_type};
+        &s.registrations,       &s.drop_in_send_type,    &s.drop_in_recv_type,    &s.last_pair};
     for (PyObject** object : objects) visit(*object);
     PyTypeObject** const types[] = {&s.recv_type,          &s.send_type,         &s.channel_id_type,
                                     &s.memory_type,        &s.channel_info_type, &s.stats_type,

@@ -59,6 +59,8 @@ struct ModuleState : Context {
     // The drop-in's channel that was looked up last by its number, since the same is meant again and again. It may have
     // been destroyed by now. Stays empty where there is no GIL: it is the count and the lock that it saves there.
     Ref<AssociatedChannel> recent;
+    // What its recv() returned last for a scalar, to serve again (see scalar_pair()). Stays empty without a GIL, too.
+    PyObject* last_pair = nullptr;
 
     // The objects below that may be replaced later (a package that is reloaded leaves its own anew). Attached.
     // A new reference, or empty.

@@ -101,6 +101,28 @@ def test_result_is_a_pair():
 # recv -----------------------------------------------------------------------------------------
 
 
+def test_a_pair_that_is_kept_stays_as_it_is():
+    """One that nobody keeps may serve again, with another hash; one that somebody keeps must not."""
+    cid = create()
+    items = [1_000, "text", None, 2.5, b"bytes", True, (1,), "last"]
+    for item in items:
+        c.send(cid, item, blocking=False)
+    kept = [c.recv(cid) for _ in items]
+    assert kept == [(item, None) for item in items]
+    for item in items:
+        c.send(cid, item, blocking=False)
+        assert hash(c.recv(cid)) == hash((item, None))
+
+
+def test_what_was_received_is_let_go():
+    """Not when the next one comes."""
+    cid = create()
+    c.send(cid, (1, 2), blocking=False)
+    value, _ = c.recv(cid)
+    fresh = tuple([1, 2])
+    assert sys.getrefcount(value) == sys.getrefcount(fresh)
+
+
 def test_empty():
     cid = create()
     with pytest.raises(c.ChannelEmptyError, match=rf"^channel {cid} is empty$"):
