@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
 
-from . import cpython, ends, far, values
+from . import cpython, ends, far, pairs, values
 from .measure import TIME, Case, Cell, Effort, Figures, per_operation
 from .rows import Row
 
@@ -32,7 +32,9 @@ def rows() -> Iterator[Row]:
     floats = values.floats(_BATCH)
     single = _cell("one way, float: one by one", _channel(floats[1]))
     batches = _cell("one way, float: batches of 100", _batches(floats))
-    yield Row("one way, floats in batches of 100", batches, [single], 1 / 2, 1 / 3)
+    name = "one way, floats in batches of 100"
+    yield Row(name, batches, [single], 1 / 2, 1 / 3)
+    yield Row(f"{name}, the objects", batches, [pairs.objects(name, "d", floats, each=True)])
 
 
 def _cell(name: str, measure: Callable[[float], float]) -> Cell:

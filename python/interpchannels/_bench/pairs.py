@@ -60,8 +60,9 @@ def containers() -> Iterator[Row]:
             moonshot,
         )
         if isinstance(value, tuple):
-            yield Row(f"{name}, the objects", ours, [_objects(name, "i", value)])
+            yield Row(f"{name}, the objects", ours, [objects(name, "i", value)])
         else:
+            yield Row(f"{name}, the objects", ours, [_cell(f"{name}: a literal", value, _literal)])
             yield Row(f"{name}, without tables", ours, [_without_tables(name, value)])
     for name, value in (
         ("page of 1,000 dicts", values.page()),
@@ -76,12 +77,21 @@ def containers() -> Iterator[Row]:
         if name.startswith("page"):
             yield Row(f"{name}, without tables", ours, [_without_tables(name, value)])
         if name.endswith("floats"):
-            yield Row(f"{name}, the objects", ours, [_objects(name, "d", value)])
+            yield Row(f"{name}, the objects", ours, [objects(name, "d", value)])
 
 
-def _objects(name: str, code: str, numbers: Any) -> Cell:
-    """What nobody can be quicker than: CPython makes the objects out of their bytes, and frees them."""
-    return _cell(f"{name}: array.tolist", array(code, numbers), _tolist)
+def objects(name: str, code: str, numbers: Any, each: bool = False) -> Cell:
+    """What nobody can be quicker than: CPython makes the objects out of their bytes, and frees them.
+
+    The time is that of all of them, or of `each`.
+    """
+    share = len(numbers) if each else 1
+    array_of = array(code, numbers)
+
+    def measure(effort: Effort) -> Figures:
+        return {TIME: per_operation(_tolist(array_of), effort.seconds) / share}
+
+    return Cell(Case(f"{name}: array.tolist", measure))
 
 
 def _without_tables(name: str, value: object) -> Cell:
@@ -96,6 +106,13 @@ def _without_tables(name: str, value: object) -> Cell:
             _interpchannels._use_dict_tables(before)
 
     return Cell(Case(with_tables.name, measure))
+
+
+def _literal(value: object) -> Batch:
+    """The same objects out of bytecode: a dict and a list are made, and freed."""
+    names: dict[str, Any] = {"repeat": repeat}
+    exec(f"def work(count):\n    for _ in repeat(None, count): {value!r}", names)
+    return timer(names["work"])
 
 
 def _tolist(numbers: Any) -> Batch:
