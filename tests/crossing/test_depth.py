@@ -108,17 +108,8 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize(
-    ("kind", "depth"),
-    # Deeper than any stack of 8 MB that gives each level a frame of its own.
-    [
-        ("list", 250_000),
-        ("tuple", 250_000),
-        ("dict", 250_000),
-        ("frozenset", 250_000),
-        ("mixed", 1_000_000),
-    ],
-)
+@pytest.mark.parametrize("kind", ["list", "tuple", "dict", "frozenset", "mixed"])
+@pytest.mark.parametrize("depth", [1_000_000])
 def test_native_types(script, kind, depth):
     out = run_quietly(SCRIPTS[script], args=(kind, str(depth)), timeout=240)
     assert out in ("value\n", "RecursionError\n")
