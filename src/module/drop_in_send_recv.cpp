@@ -279,15 +279,15 @@ inline PyObject* pair(PyObject* value, PyObject* unbound_op) {
 // zip() and enumerate() do: to make one and free it takes as long as all else that a receive does which finds its item.
 // Scalars alone: whoever waits for the end of something must not have to wait for the next receive.
 inline PyObject* scalar_pair(ModuleState& state, PyObject* value) {
-    if (kHasGil && value && state.last_pair && Py_REFCNT(state.last_pair) == 1) {
-        PyObject* const last = PyTuple_GET_ITEM(state.last_pair, 0);
-        PyTuple_SET_ITEM(state.last_pair, 0, value);
+    PyObject* const again = state.last_pair;
+    if (value && again && Py_REFCNT(again) == 1) {
+        Py_DECREF(PyTuple_GET_ITEM(again, 0));  // a scalar: no code runs
+        PyTuple_SET_ITEM(again, 0, value);
 #if PY_VERSION_HEX >= 0x030E0000
-        reinterpret_cast<PyTupleObject*>(state.last_pair)->ob_hash =
-            -1;  // that of the last one, if it was asked for
+        // Whoever asked for the last one's hash has left it there.
+        reinterpret_cast<PyTupleObject*>(again)->ob_hash = -1;
 #endif
-        Py_DECREF(last);
-        return Py_NewRef(state.last_pair);
+        return Py_NewRef(again);
     }
     PyObject* const both = pair(value, Py_NewRef(Py_None));
     if (kHasGil && both) Py_XSETREF(state.last_pair, Py_NewRef(both));
