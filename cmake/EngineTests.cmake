@@ -9,7 +9,7 @@ if(NOT engine_test_sources)
 endif()
 
 # Compiled once, for every back end: they differ in two files of the engine, and in none of its headers. Without link-time
-# optimisation, which took as long as compiling, for each executable.
+# optimisation, which compiles them again for each executable.
 add_library(engine_tests_objects OBJECT ${engine_test_sources})
 target_include_directories(engine_tests_objects PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
 target_link_libraries(engine_tests_objects PRIVATE interpchannels_flags GTest::gtest_main)
